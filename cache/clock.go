@@ -1,0 +1,34 @@
+package cache
+
+import "time"
+
+// A moment is read from both clocks, since each can mislead: the wall clock
+// is stepped, and the monotonic clock stands still while a machine sleeps.
+// What is too old by either is too old.
+type moment struct {
+	wall int64 // nanoseconds of Unix time
+	mono int64 // nanoseconds since the cache was made
+}
+
+// A clock reads moments.
+type clock struct {
+	now   func() time.Time
+	start time.Time
+}
+
+func newClock(now func() time.Time) clock {
+	if now == nil {
+		now = time.Now
+	}
+	return clock{now, now()}
+}
+
+func (c clock) read() moment {
+	t := c.now()
+	return moment{t.UnixNano(), int64(t.Sub(c.start))}
+}
+
+// since returns the larger of the two distances from m to now.
+func (m moment) since(earlier moment) time.Duration {
+	return time.Duration(max(m.wall-earlier.wall, m.mono-earlier.mono))
+}
