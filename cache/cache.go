@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"time"
 
@@ -67,7 +66,7 @@ func (c *Cache) Verify(ctx context.Context, token string) (*sneck.Token, error) 
 			}
 			c.counters.hits[t[15]%8].n.Add(1)
 			if v.soft > 0 && now.since(v.asked) >= v.soft {
-				c.refresh(t, e, token, now)
+				c.refresh(t, e, token, now, now.mono-int64(v.soft))
 			}
 			return v.token, nil
 		}
@@ -92,7 +91,7 @@ func (c *Cache) miss(ctx context.Context, t tag, e *entry, token string, now mom
 			return v.token, nil
 		}
 	}
-	since := now.mono - int64(min(bound, time.Duration(now.mono)))
+	since := now.mono - int64(bound)
 	// A revocation may arrive while the question is under way; then it counts
 	// for nothing, and a later one is asked.
 	var before *flight
@@ -146,9 +145,10 @@ func (c *Cache) stale(e *entry, now moment, bound time.Duration) *verdict {
 	return v
 }
 
-// refresh asks about a token that is in use, in the background. Where there
-// is no room for it, a later hit will try again.
-func (c *Cache) refresh(t tag, e *entry, token string, now moment) {
+// refresh asks about a token that is in use, in the background, unless there
+// is an answer from after since. Where there is no room for it, a later hit
+// will try again.
+func (c *Cache) refresh(t tag, e *entry, token string, now moment, since int64) {
 	if now.mono < e.retryAt.Load() || !e.refreshing.CompareAndSwap(false, true) {
 		return
 	}
@@ -167,7 +167,7 @@ func (c *Cache) refresh(t tag, e *entry, token string, now moment) {
 	c.counters.refreshes.Add(1)
 	go func() {
 		defer func() { e.refreshing.Store(false); <-c.slots }()
-		c.fly(t, f, token, ahead)
+		c.fly(t, f, token, since)
 		if f.err != nil {
 			e.retryAt.Store(c.clock.read().mono + int64(retryPause))
 			c.cfg.Logger.Warn("could not refresh a token's verdict", "error", f.err)
@@ -175,12 +175,10 @@ func (c *Cache) refresh(t tag, e *entry, token string, now moment) {
 	}()
 }
 
-// ahead is the since of a refresh, which takes no remembered answer.
-const ahead = math.MaxInt64
-
 // fly asks about the token, wakes those who wait, and remembers the answer.
 // Between the caller's look into memory and the start of the flight, another
-// may have landed: an answer to a question since then needs no further one.
+// may have landed, here or in another process: an answer to a question from
+// after since will do.
 func (c *Cache) fly(t tag, f *flight, token string, since int64) {
 	defer c.flights.done(t, f)
 	if v := c.landed(t, since); v != nil {
@@ -188,7 +186,7 @@ func (c *Cache) fly(t tag, f *flight, token string, since int64) {
 		close(f.landed)
 		return
 	}
-	f.verdict, f.err = c.ask(f.ctx, t, token, since == ahead)
+	f.verdict, f.err = c.ask(f.ctx, t, token, since)
 	close(f.landed)
 	if f.err == nil {
 		c.keep(t, f.verdict, token)
@@ -209,7 +207,7 @@ func (c *Cache) landed(t tag, since int64) *verdict {
 
 // ask gets a verdict from the shared tier or from the verifier. It turns a
 // panic into an error: nobody is admitted by it, and the process goes on.
-func (c *Cache) ask(ctx context.Context, t tag, token string, refresh bool) (v *verdict, err error) {
+func (c *Cache) ask(ctx context.Context, t tag, token string, since int64) (v *verdict, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.counters.failures.Add(1)
@@ -217,7 +215,7 @@ func (c *Cache) ask(ctx context.Context, t tag, token string, refresh bool) (v *
 		}
 	}()
 	ref := c.ref(t, token)
-	if v := c.fromShared(ctx, token, ref, refresh); v != nil {
+	if v := c.fromShared(ctx, token, ref, since); v != nil {
 		return v, nil
 	}
 	c.counters.flights.Add(1)
@@ -246,7 +244,7 @@ func (c *Cache) judge(t *sneck.Token, asked moment, generation uint64, ref strin
 		stamped := *t
 		stamped.VerifiedAt = time.Unix(0, asked.wall)
 		t = &stamped
-	case at.UnixNano() < asked.wall:
+	case at.Before(time.Unix(0, asked.wall)):
 		// The verifier remembered it itself.
 		asked.mono -= asked.wall - at.UnixNano()
 		asked.wall = at.UnixNano()

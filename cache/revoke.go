@@ -82,7 +82,7 @@ func (c *Cache) apply(n notice, before time.Time) {
 	now := c.clock.read()
 	limit := now.mono
 	if !before.IsZero() {
-		limit -= max(now.wall-before.UnixNano(), 0)
+		limit -= int64(max(time.Unix(0, now.wall).Sub(before), 0))
 	}
 	m := mark{issuer: n.Issuer}
 	switch {

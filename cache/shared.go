@@ -202,7 +202,7 @@ func life(t *sneck.Token, asked int64) time.Duration {
 	if t.Expires.IsZero() {
 		return forever
 	}
-	return time.Duration(t.Expires.UnixNano() - asked)
+	return t.Expires.Sub(time.Unix(0, asked))
 }
 
 // sealMessage makes a message of the bus that others can not forge.

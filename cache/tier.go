@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// fromShared returns a usable verdict of the shared tier, or nil. A refresh
-// takes only what is younger than what it was to replace.
-func (c *Cache) fromShared(ctx context.Context, token, ref string, refresh bool) *verdict {
+// fromShared returns a usable verdict of the shared tier whose question was
+// asked after since, or nil.
+func (c *Cache) fromShared(ctx context.Context, token, ref string, since int64) *verdict {
 	var sealed []byte
 	if !c.shared(ctx, func(ctx context.Context) (err error) {
 		sealed, err = c.cfg.Shared.Store.Get(ctx, c.sealer.key(ref))
@@ -25,7 +25,7 @@ func (c *Cache) fromShared(ctx context.Context, token, ref string, refresh bool)
 		return nil
 	}
 	v.hard = min(v.hard, c.cfg.TTL)
-	if !v.fresh(now, forever) || !c.marks.pass(v) || refresh && v.soft > 0 && now.since(v.asked) >= v.soft {
+	if v.asked.mono <= since || !v.fresh(now, forever) || !c.marks.pass(v) {
 		return nil
 	}
 	c.counters.sharedHits.Add(1)
