@@ -35,6 +35,7 @@ type Cache struct {
 var (
 	errRefused  = fmt.Errorf("cache: refused before, and remembered: %w", sneck.ErrInvalid)
 	errNotToken = fmt.Errorf("cache: not a b64token: %w", sneck.ErrInvalid)
+	errExpired  = fmt.Errorf("cache: expired: %w", sneck.ErrInvalid)
 	errBusy     = errors.New("cache: too many unknown tokens are being asked about")
 	errRevoked  = errors.New("cache: revoked while being asked about")
 	errClosed   = errors.New("cache: closed")
@@ -51,7 +52,7 @@ func (c *Cache) Verify(ctx context.Context, token string) (*sneck.Token, error) 
 		return nil, errNotToken // before its bytes are worth any work
 	}
 	t := c.tagger.tag(token)
-	now := c.clock.read()
+	now := c.clock()
 	bound, bounded := sneck.MaxStaleness(ctx)
 	if !bounded {
 		bound = forever
@@ -92,8 +93,9 @@ func (c *Cache) miss(ctx context.Context, t tag, e *entry, token string, now mom
 		}
 	}
 	since := now.mono - int64(bound)
-	// A revocation may arrive while the question is under way; then it counts
-	// for nothing, and a later one is asked.
+	// A flight that was joined may bring a shared answer from before since,
+	// and a revocation may arrive while any is under way. Then its answer
+	// counts for nothing here, and the question is asked again.
 	var before *flight
 	for range 3 {
 		f, mine := c.flights.join(c.ctx, c.cfg.FlightTimeout, t, before, since, now.mono)
@@ -113,10 +115,10 @@ func (c *Cache) miss(ctx context.Context, t tag, e *entry, token string, now mom
 			return c.unanswered(e, &sneck.UnavailableError{Err: fmt.Errorf("cache: no answer in time: %w", err)}, bound)
 		case f.err != nil:
 			return c.unanswered(e, f.err, bound)
-		case c.marks.pass(f.verdict):
-			return f.verdict.answer()
+		case f.verdict.asked.mono >= since && c.marks.pass(f.verdict):
+			return f.verdict.answer(c.clock())
 		}
-		now, before = c.clock.read(), f
+		now, before = c.clock(), f
 	}
 	return nil, &sneck.UnavailableError{Err: errRevoked, RetryAfter: time.Second}
 }
@@ -127,7 +129,7 @@ func (c *Cache) unanswered(e *entry, err error, bound time.Duration) (*sneck.Tok
 	if e == nil || errors.Is(err, sneck.ErrUnrecognized) || errors.Is(err, sneck.ErrInvalid) {
 		return nil, err
 	}
-	now := c.clock.read()
+	now := c.clock()
 	if v := c.stale(e, now, bound); v != nil {
 		e.retryAt.Store(now.mono + int64(retryPause))
 		return v.token, nil
@@ -169,7 +171,7 @@ func (c *Cache) refresh(t tag, e *entry, token string, now moment, since int64) 
 		defer func() { e.refreshing.Store(false); <-c.slots }()
 		c.fly(t, f, token, since)
 		if f.err != nil {
-			e.retryAt.Store(c.clock.read().mono + int64(retryPause))
+			e.retryAt.Store(c.clock().mono + int64(retryPause))
 			c.cfg.Logger.Warn("could not refresh a token's verdict", "error", f.err)
 		}
 	}()
@@ -194,7 +196,7 @@ func (c *Cache) fly(t tag, f *flight, token string, since int64) {
 }
 
 func (c *Cache) landed(t tag, since int64) *verdict {
-	now := c.clock.read()
+	now := c.clock()
 	for _, m := range []*memory{c.active, c.inactive} {
 		if e := m.get(t); e != nil {
 			if v := e.verdict.Load(); v.asked.mono > since && v.fresh(now, forever) && c.marks.pass(v) {
@@ -219,7 +221,7 @@ func (c *Cache) ask(ctx context.Context, t tag, token string, since int64) (v *v
 		return v, nil
 	}
 	c.counters.flights.Add(1)
-	generation, asked := c.marks.generation.Load(), c.clock.read()
+	generation, asked := c.marks.generation.Load(), c.clock()
 	answer, err := c.cfg.Verifier.Verify(ctx, token)
 	switch {
 	case err == nil && answer == nil:

@@ -10,25 +10,21 @@ type moment struct {
 	mono int64 // nanoseconds since the cache was made
 }
 
-// A clock reads moments.
-type clock struct {
-	now   func() time.Time
-	start time.Time
-}
+// A clock reads the present moment.
+type clock func() moment
 
 func newClock(now func() time.Time) clock {
 	if now == nil {
 		now = time.Now
 	}
-	return clock{now, now()}
+	start := now()
+	return func() moment {
+		t := now()
+		return moment{t.UnixNano(), int64(t.Sub(start))}
+	}
 }
 
-func (c clock) read() moment {
-	t := c.now()
-	return moment{t.UnixNano(), int64(t.Sub(c.start))}
-}
-
-// since returns the larger of the two distances from m to now.
+// since returns the larger of the two distances from the earlier moment.
 func (m moment) since(earlier moment) time.Duration {
 	return time.Duration(max(m.wall-earlier.wall, m.mono-earlier.mono))
 }

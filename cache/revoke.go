@@ -79,7 +79,7 @@ func (c *Cache) notice(r Revocation) (notice, error) {
 // apply sets the watermark.
 func (c *Cache) apply(n notice, before time.Time) {
 	c.counters.revocations.Add(1)
-	now := c.clock.read()
+	now := c.clock()
 	limit := now.mono
 	if !before.IsZero() {
 		limit -= int64(max(time.Unix(0, now.wall).Sub(before), 0))
@@ -138,7 +138,7 @@ func (c *Cache) listen() {
 			c.apply(n, time.Time{})
 		}
 	}
-	lost := func() { c.marks.addAll(c.clock.read().mono) }
+	lost := func() { c.marks.addAll(c.clock().mono) }
 	if err := c.cfg.Shared.Bus.Subscribe(c.ctx, receive, lost); err != nil && c.ctx.Err() == nil {
 		c.cfg.Logger.Error("revocations of other processes do not arrive", "error", err)
 	}

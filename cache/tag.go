@@ -35,7 +35,7 @@ type scratch struct {
 }
 
 func newTagger() *tagger {
-	var key [32]byte
+	var key [16]byte
 	rand.Read(key[:])
 	t := &tagger{}
 	if gcm := newGCM(key[:]); gcm != nil {

@@ -16,7 +16,7 @@ func (c *Cache) fromShared(ctx context.Context, token, ref string, since int64) 
 	}) || sealed == nil {
 		return nil
 	}
-	now := c.clock.read()
+	now := c.clock()
 	v, err := c.sealer.open(token, ref, sealed, now)
 	if err != nil {
 		if errors.Is(err, errForged) {
@@ -41,7 +41,7 @@ func (c *Cache) toShared(token string, v *verdict) {
 	if err != nil || len(sealed) > maxSealed {
 		return
 	}
-	ttl := v.hard - c.clock.read().since(v.asked)
+	ttl := v.hard - c.clock().since(v.asked)
 	if ttl < time.Second {
 		return
 	}
@@ -64,14 +64,14 @@ func (c *Cache) shared(ctx context.Context, op func(context.Context) error) bool
 	if c.sealer == nil {
 		return false
 	}
-	if !c.breaker.allow(c.clock.read().mono) {
+	if !c.breaker.allow(c.clock().mono) {
 		c.counters.sharedSkipped.Add(1)
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Shared.Timeout)
 	defer cancel()
 	err := op(ctx)
-	c.breaker.report(c.clock.read().mono, err)
+	c.breaker.report(c.clock().mono, err)
 	if err != nil {
 		c.counters.sharedErrors.Add(1)
 		c.cfg.Logger.Warn("the shared cache failed; going on without it", "error", err)

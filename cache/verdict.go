@@ -56,10 +56,14 @@ type entry struct {
 	retryAt atomic.Int64
 }
 
-// answer returns what Verify returns for the verdict.
-func (v *verdict) answer() (*sneck.Token, error) {
-	if v.token == nil {
+// answer returns what Verify returns to those who asked. The token may have
+// expired on the way.
+func (v *verdict) answer(now moment) (*sneck.Token, error) {
+	switch {
+	case v.token == nil:
 		return nil, v.refusal
+	case now.since(v.asked) >= v.life:
+		return nil, errExpired
 	}
 	return v.token, nil
 }
