@@ -10,27 +10,41 @@ import (
 	"github.com/sneckauth/sneck/internal/strictjson"
 )
 
-// An answer is the response of RFC 7662, section 2.2, with the members that
-// others added to it. Each is read only after "active" is known to be true.
+// An answer is where the members of a response (RFC 7662, section 2.2), and
+// some that others added to it, are in its body. A member is looked at only
+// after "active" is known to be true.
 type answer struct {
-	Active    jsontext.Value `json:"active"`
-	Issuer    jsontext.Value `json:"iss"`
-	Subject   jsontext.Value `json:"sub"`
-	ClientID  jsontext.Value `json:"client_id"`
-	Username  jsontext.Value `json:"username"`
-	Audience  jsontext.Value `json:"aud"`
-	Scope     jsontext.Value `json:"scope"`
-	ID        jsontext.Value `json:"jti"`
-	TokenType jsontext.Value `json:"token_type"`
-	TokenUse  jsontext.Value `json:"token_use"`
-	Typ       jsontext.Value `json:"typ"`
-	IssuedAt  jsontext.Value `json:"iat"`
-	NotBefore jsontext.Value `json:"nbf"`
-	Expires   jsontext.Value `json:"exp"`
-	AuthTime  jsontext.Value `json:"auth_time"`
-	ACR       jsontext.Value `json:"acr"`
-	Confirm   jsontext.Value `json:"cnf"`
+	Active    span `json:"active"`
+	Issuer    span `json:"iss"`
+	Subject   span `json:"sub"`
+	ClientID  span `json:"client_id"`
+	Username  span `json:"username"`
+	Audience  span `json:"aud"`
+	Scope     span `json:"scope"`
+	ID        span `json:"jti"`
+	TokenType span `json:"token_type"`
+	TokenUse  span `json:"token_use"`
+	Typ       span `json:"typ"`
+	IssuedAt  span `json:"iat"`
+	NotBefore span `json:"nbf"`
+	Expires   span `json:"exp"`
+	AuthTime  span `json:"auth_time"`
+	ACR       span `json:"acr"`
+	Confirm   span `json:"cnf"`
 }
+
+// A span is the place of a JSON value. The zero span is of an absent one.
+type span struct{ from, to int }
+
+// UnmarshalJSONFrom takes note of the place of any value.
+func (s *span) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	v, err := d.ReadValue()
+	s.to = int(d.InputOffset())
+	s.from = s.to - len(v)
+	return err
+}
+
+func (s span) of(body []byte) jsontext.Value { return body[s.from:s.to] }
 
 // read turns the JSON object of an answer into a Token, which keeps body.
 func (c *Client) read(body []byte, asked time.Time) (*sneck.Token, error) {
@@ -40,7 +54,7 @@ func (c *Client) read(body []byte, asked time.Time) (*sneck.Token, error) {
 		// the token.
 		return nil, c.badAnswer("is no JSON object, or has a member twice, or goes on after its end")
 	}
-	switch a.Active.Kind() {
+	switch a.Active.of(body).Kind() {
 	case 't':
 	case 'f':
 		return nil, errInactive
@@ -49,7 +63,7 @@ func (c *Client) read(body []byte, asked time.Time) (*sneck.Token, error) {
 	}
 	t := &sneck.Token{VerifiedAt: asked, Source: "introspection", RawClaims: body}
 	m := members{zone: c.cfg.ExpZone}
-	typ, use := a.fill(t, &m)
+	typ, use := a.fill(t, body, &m)
 	if m.fault != "" {
 		return nil, c.badAnswer("has a wrong " + m.fault)
 	}
@@ -61,22 +75,22 @@ func (c *Client) read(body []byte, asked time.Time) (*sneck.Token, error) {
 
 // fill reads every member into t, and returns the two that say what kind of
 // token it is besides token_type.
-func (a *answer) fill(t *sneck.Token, m *members) (typ, use string) {
-	t.Issuer = m.text("iss", a.Issuer)
-	t.Subject = m.text("sub", a.Subject)
-	t.ClientID = m.text("client_id", a.ClientID)
-	t.Username = m.text("username", a.Username)
-	t.Audience = m.texts("aud", a.Audience)
-	t.Scopes = m.scopes("scope", a.Scope)
-	t.ID = m.text("jti", a.ID)
-	t.Type = m.text("token_type", a.TokenType)
-	t.IssuedAt = m.time("iat", a.IssuedAt)
-	t.NotBefore = m.time("nbf", a.NotBefore)
-	t.Expires = m.expiry("exp", a.Expires)
-	t.AuthTime = m.time("auth_time", a.AuthTime)
-	t.ACR = m.text("acr", a.ACR)
-	t.Confirmation = m.confirmation("cnf", a.Confirm)
-	return m.text("typ", a.Typ), m.text("token_use", a.TokenUse)
+func (a *answer) fill(t *sneck.Token, body []byte, m *members) (typ, use string) {
+	t.Issuer = m.text("iss", a.Issuer.of(body))
+	t.Subject = m.text("sub", a.Subject.of(body))
+	t.ClientID = m.text("client_id", a.ClientID.of(body))
+	t.Username = m.text("username", a.Username.of(body))
+	t.Audience = m.texts("aud", a.Audience.of(body))
+	t.Scopes = m.scopes("scope", a.Scope.of(body))
+	t.ID = m.text("jti", a.ID.of(body))
+	t.Type = m.text("token_type", a.TokenType.of(body))
+	t.IssuedAt = m.time("iat", a.IssuedAt.of(body))
+	t.NotBefore = m.time("nbf", a.NotBefore.of(body))
+	t.Expires = m.expiry("exp", a.Expires.of(body))
+	t.AuthTime = m.time("auth_time", a.AuthTime.of(body))
+	t.ACR = m.text("acr", a.ACR.of(body))
+	t.Confirmation = m.confirmation("cnf", a.Confirm.of(body))
+	return m.text("typ", a.Typ.of(body)), m.text("token_use", a.TokenUse.of(body))
 }
 
 // enforce refuses what an authority should not have called active (RFC 7662,

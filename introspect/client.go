@@ -62,7 +62,7 @@ func New(cfg Config) (*Client, error) {
 
 	transport := cfg.Transport
 	if transport == nil {
-		own := newTransport(cfg.TLS, cfg.concurrency(), c.timeout)
+		own := newTransport(cfg.TLS, cfg.concurrency(), 0)
 		transport, c.idle = own, own.CloseIdleConnections
 	}
 	c.http = &retryablehttp.Client{

@@ -3,6 +3,7 @@ package introspect
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,7 +20,7 @@ const (
 	maxSeconds = 253402300799
 )
 
-// members reads the members of an answer. An absent one and null are the
+// members reads the members of an answer, whose JSON is known to be good. An absent one and null are the
 // zero value. It remembers the first that has a wrong type or value.
 type members struct {
 	zone  *time.Location
@@ -44,8 +45,15 @@ func (m *members) text(name string, v jsontext.Value) string {
 		m.wrong(name)
 		return ""
 	}
-	var s string
-	if strictjson.Unmarshal(v, &s) != nil || !printable(s) {
+	s := string(v[1 : len(v)-1])
+	if strings.IndexByte(s, '\\') >= 0 {
+		unquoted, err := jsontext.AppendUnquote(nil, v)
+		if err != nil {
+			m.wrong(name)
+		}
+		s = string(unquoted)
+	}
+	if !printable(s) {
 		m.wrong(name)
 		return ""
 	}
