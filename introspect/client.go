@@ -1,0 +1,157 @@
+package introspect
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/sneckauth/sneck"
+)
+
+// A Client asks one authority about tokens. It is a [sneck.Verifier], safe
+// for concurrent use. Make one with [New], and keep it: it owns connections.
+type Client struct {
+	cfg      Config
+	timeout  time.Duration
+	leeway   time.Duration
+	now      func() time.Time
+	log      *slog.Logger
+	endpoint *url.URL
+	header   http.Header // of every request, without the proof
+	turns    chan struct{}
+	http     *retryablehttp.Client
+	idle     func() // closes idle connections
+	counters counters
+	alarm    alarm
+}
+
+var _ sneck.Verifier = (*Client)(nil)
+
+// New returns a Client, or every mistake in the configuration. It does not
+// talk to the authority.
+func New(cfg Config) (*Client, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	c := &Client{
+		cfg:     cfg,
+		timeout: cfg.timeout(),
+		leeway:  cfg.leeway(),
+		now:     cfg.clock(),
+		log:     cfg.Logger,
+		turns:   make(chan struct{}, cfg.concurrency()),
+		idle:    func() {},
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.endpoint, _ = parseURL(cfg.Endpoint, cfg.InsecureHTTP)
+	c.cfg.Parameters = cloneValues(cfg.Parameters)
+	c.header = cfg.Header.Clone()
+	if c.header == nil {
+		c.header = http.Header{}
+	}
+	c.header.Set("Accept", "application/json")
+	c.header.Set("Accept-Encoding", "identity")
+	c.header.Set("Content-Type", "application/x-www-form-urlencoded")
+
+	transport := cfg.Transport
+	if transport == nil {
+		own := newTransport(cfg.TLS, cfg.concurrency(), 0)
+		transport, c.idle = own, own.CloseIdleConnections
+	}
+	c.http = &retryablehttp.Client{
+		HTTPClient:   newHTTPClient(transport, &c.counters.tries),
+		RetryMax:     maxRepeats,
+		CheckRetry:   checkRetry,
+		Backoff:      backoff,
+		PrepareRetry: prepareRetry,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	}
+	return c, nil
+}
+
+func cloneValues(values url.Values) url.Values {
+	return url.Values(http.Header(values).Clone())
+}
+
+// Close closes idle connections. Questions in progress are not disturbed.
+func (c *Client) Close() error {
+	c.idle()
+	return nil
+}
+
+// Verify asks the authority about the token. [Token.VerifiedAt] is the moment
+// Verify was called.
+func (c *Client) Verify(ctx context.Context, token string) (*sneck.Token, error) {
+	t, err := c.verify(ctx, token)
+	n := &c.counters
+	switch {
+	case err == nil:
+		n.active.Add(1)
+	case errors.Is(err, errMalformed):
+		n.malformed.Add(1)
+	case errors.Is(err, sneck.ErrUnrecognized):
+		n.unrecognized.Add(1)
+	case errors.Is(err, sneck.ErrInvalid):
+		n.invalid.Add(1)
+	case ctx.Err() != nil:
+		n.withdrawn.Add(1)
+	default:
+		n.unavailable.Add(1)
+		if errors.Is(err, context.DeadlineExceeded) {
+			n.timeouts.Add(1)
+		}
+	}
+	return t, err
+}
+
+func (c *Client) verify(ctx context.Context, token string) (*sneck.Token, error) {
+	if !sneck.ValidToken(token) {
+		return nil, errMalformed
+	}
+	asked := c.now()
+	if err := c.recognize(token); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	select {
+	case c.turns <- struct{}{}:
+		defer func() { <-c.turns }()
+	case <-ctx.Done():
+		return nil, unavailable(0, describe(ctx.Err()))
+	}
+	body, err := c.ask(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return c.read(body, asked)
+}
+
+// recognize asks Config.Recognize, whose "no" is counted as malformed unless
+// the token is another's.
+func (c *Client) recognize(token string) error {
+	if c.cfg.Recognize == nil {
+		return nil
+	}
+	err := c.cfg.Recognize(token)
+	switch {
+	case err == nil, errors.Is(err, sneck.ErrUnrecognized):
+		return err
+	case errors.Is(err, sneck.ErrInvalid):
+		return &malformed{err}
+	}
+	return unavailable(0, err)
+}
+
+// A malformed error is a Recognizer's ErrInvalid.
+type malformed struct{ error }
+
+func (e *malformed) Unwrap() error        { return e.error }
+func (e *malformed) Is(target error) bool { return target == errMalformed }
