@@ -8,26 +8,26 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/hashicorp/go-retryablehttp"
-
 	"github.com/sneckauth/sneck"
 )
 
 // A Client asks one authority about tokens. It is a [sneck.Verifier], safe
 // for concurrent use. Make one with [New], and keep it: it owns connections.
 type Client struct {
-	cfg      Config
-	timeout  time.Duration
-	leeway   time.Duration
-	now      func() time.Time
-	log      *slog.Logger
-	endpoint *url.URL
-	header   http.Header // of every request, without the proof
-	turns    chan struct{}
-	http     *retryablehttp.Client
-	idle     func() // closes idle connections
-	counters counters
-	alarm    alarm
+	cfg       Config
+	endpoints []*endpoint
+	timeout   time.Duration
+	leeway    time.Duration
+	now       func() time.Time
+	log       *slog.Logger
+	header    http.Header // of every request, without the proof
+	turns     chan struct{}
+	rate      rate
+	budget    budget
+	http      *http.Client
+	idle      func() // closes idle connections
+	counters  counters
+	alarm     alarm
 }
 
 var _ sneck.Verifier = (*Client)(nil)
@@ -45,12 +45,16 @@ func New(cfg Config) (*Client, error) {
 		now:     cfg.clock(),
 		log:     cfg.Logger,
 		turns:   make(chan struct{}, cfg.concurrency()),
+		rate:    newRate(cfg.Rate, cfg.burst()),
 		idle:    func() {},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	c.endpoint, _ = parseURL(cfg.Endpoint, cfg.InsecureHTTP)
+	for _, raw := range append([]string{cfg.Endpoint}, cfg.Failover...) {
+		u, _ := parseURL(raw, cfg.InsecureHTTP)
+		c.endpoints = append(c.endpoints, newEndpoint(u, cfg.breakAfter()))
+	}
 	c.cfg.Parameters = cloneValues(cfg.Parameters)
 	c.header = cfg.Header.Clone()
 	if c.header == nil {
@@ -62,17 +66,14 @@ func New(cfg Config) (*Client, error) {
 
 	transport := cfg.Transport
 	if transport == nil {
-		own := newTransport(cfg.TLS, cfg.concurrency(), 0)
+		own := newTransport(cfg.TLS, cfg.concurrency())
 		transport, c.idle = own, own.CloseIdleConnections
 	}
-	c.http = &retryablehttp.Client{
-		HTTPClient:   newHTTPClient(transport, &c.counters.tries),
-		RetryMax:     maxRepeats,
-		CheckRetry:   checkRetry,
-		Backoff:      backoff,
-		PrepareRetry: prepareRetry,
-		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	w := wire{next: transport, tries: &c.counters.tries}
+	if len(c.endpoints) > 1 {
+		w.patience = c.timeout / 2
 	}
+	c.http = newHTTPClient(w)
 	return c, nil
 }
 
@@ -119,7 +120,11 @@ func (c *Client) verify(ctx context.Context, token string) (*sneck.Token, error)
 	if err := c.recognize(token); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	if wait := c.rate.take(asked); wait > 0 {
+		c.counters.limited.Add(1)
+		return nil, unavailable(wait, errRate)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errDeadline)
 	defer cancel()
 	select {
 	case c.turns <- struct{}{}:
@@ -133,6 +138,8 @@ func (c *Client) verify(ctx context.Context, token string) (*sneck.Token, error)
 	}
 	return c.read(body, asked)
 }
+
+var errRate = &exchangeError{"more questions than Config.Rate allows", nil}
 
 // recognize asks Config.Recognize, whose "no" is counted as malformed unless
 // the token is another's.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -19,6 +20,11 @@ type Config struct {
 	// Endpoint is the URL of the introspection endpoint (RFC 7662, section
 	// 2).
 	Endpoint string
+	// Failover are further endpoints of the same authority, which know the
+	// same tokens and take the same credentials. They are asked, in their
+	// order, if those before them have failed or take more than half of the
+	// Timeout to begin with an answer.
+	Failover []string
 	// Issuer is the issuer identifier of the authority. If it is set, an
 	// answer that names another is refused (RFC 7662, section 4).
 	Issuer string
@@ -42,6 +48,18 @@ type Config struct {
 	// same time; 64 if zero. Others wait, first come first served, within
 	// their Timeout.
 	Concurrency int
+	// Rate is how many questions per second may be asked, and Burst how many
+	// at once; a question above it is refused without a call, so that a flood
+	// of forged tokens does not reach the authority. There is no limit if
+	// Rate is zero; Burst is as many as Rate gives in a second if zero.
+	// Without a cache around the Client every request is a question.
+	Rate  float64
+	Burst int
+	// BreakAfter is how many calls in a row must fail (no answer, none in
+	// time, or a status of 500 and more) for an endpoint to be left alone for
+	// a second, twice as long after each probe that fails too, 30 s at most;
+	// 10 if zero, never if negative.
+	BreakAfter int
 
 	// Recognize looks at the form of a token before it is shown to the
 	// authority; nil shows every [sneck.ValidToken]. See [Recognizer].
@@ -94,6 +112,7 @@ const (
 	defaultConcurrency = 64
 	defaultLeeway      = 5 * time.Second
 	maxLeeway          = time.Minute
+	minRate, maxRate   = 0.001, 1e6
 )
 
 // reserved form parameters and headers belong to the protocol.
@@ -111,6 +130,11 @@ func (cfg *Config) check() error {
 		fault("Config.Endpoint is missing")
 	} else if _, err := parseURL(cfg.Endpoint, cfg.InsecureHTTP); err != nil {
 		fault("Config.Endpoint %w", err)
+	}
+	for i, raw := range cfg.Failover {
+		if _, err := parseURL(raw, cfg.InsecureHTTP); err != nil {
+			fault("Config.Failover[%d] %w", i, err)
+		}
 	}
 	if cfg.Credential == nil {
 		fault("Config.Credential is missing (hint: Basic(id, secret) or Bearer(token))")
@@ -132,6 +156,12 @@ func (cfg *Config) check() error {
 	}
 	if cfg.Concurrency < 0 {
 		fault("Config.Concurrency is negative")
+	}
+	if cfg.Rate != 0 && !(cfg.Rate >= minRate && cfg.Rate <= maxRate) {
+		fault("Config.Rate is not between %g and %g", minRate, maxRate)
+	}
+	if cfg.Burst < 0 || cfg.Burst > maxRate {
+		fault("Config.Burst is not between 0 and %g", maxRate)
 	}
 	if cfg.NotBeforeLeeway > maxLeeway {
 		fault("Config.NotBeforeLeeway is more than %v", maxLeeway)
@@ -182,6 +212,20 @@ func (cfg *Config) concurrency() int {
 		return defaultConcurrency
 	}
 	return cfg.Concurrency
+}
+
+func (cfg *Config) burst() int {
+	if cfg.Burst == 0 {
+		return int(math.Ceil(cfg.Rate))
+	}
+	return cfg.Burst
+}
+
+func (cfg *Config) breakAfter() int {
+	if cfg.BreakAfter == 0 {
+		return defaultBreakAfter
+	}
+	return cfg.BreakAfter
 }
 
 func (cfg *Config) leeway() time.Duration {
