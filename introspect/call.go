@@ -43,7 +43,10 @@ func (c *Client) ask(ctx context.Context, token string) ([]byte, error) {
 	q.at, q.visit = visit.at, visit
 	defer c.leave(ctx, &q.visit, unknown)
 	if err := q.sign(ctx, ""); err != nil {
-		return nil, unavailable(0, err)
+		if errors.Is(err, ErrCredentials) {
+			q.alarm(ctx)
+		}
+		return nil, failed(ctx, err)
 	}
 	c.budget.earn()
 	response, err := q.exchange(ctx)

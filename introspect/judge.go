@@ -53,10 +53,11 @@ func (q *call) refused(ctx context.Context, r *http.Response) error {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return q.credentialsRefused(ctx, status)
 	case status == http.StatusBadRequest:
-		switch code := errorCode(r); {
+		body, _ := readBody(r, maxAnswerBytes)
+		switch code := errorCode(r, body); {
 		case code == "invalid_token", code == "unsupported_token_type":
 			return errRefused
-		case code == "invalid_client", code == "unauthorized_client":
+		case refusesClient(code):
 			return q.credentialsRefused(ctx, status)
 		case c.cfg.InvalidTokenOn400:
 			return errRefused
@@ -71,32 +72,35 @@ func (q *call) refused(ctx context.Context, r *http.Response) error {
 
 var errBadRequest = &exchangeError{"the authority answered with status 400 (hint: if it means a bad token, set Config.InvalidTokenOn400)", nil}
 
+// refusesClient reports whether an error code is about the credentials.
+func refusesClient(code string) bool {
+	return code == "invalid_client" || code == "unauthorized_client"
+}
+
 // errorCode returns the "error" of a JSON body (RFC 6749, section 5.2), or "".
-func errorCode(r *http.Response) string {
-	if !mediaType(r, "application/json") {
-		return ""
-	}
-	body, err := readBody(r, maxAnswerBytes)
-	if err != nil {
-		return ""
-	}
+func errorCode(r *http.Response, body []byte) string {
 	var answer struct {
 		Error string `json:"error"`
 	}
-	if strictjson.Unmarshal(body, &answer) != nil {
+	if !mediaType(r, "application/json") || strictjson.Unmarshal(body, &answer) != nil {
 		return ""
 	}
 	return answer.Error
 }
 
 func (q *call) credentialsRefused(ctx context.Context, status int) error {
+	q.alarm(ctx)
+	return unavailable(0, fmt.Errorf("%w: status %d", ErrCredentials, status))
+}
+
+// alarm makes it known that our credentials were refused.
+func (q *call) alarm(ctx context.Context) {
 	c := q.client
 	c.counters.credentials.Add(1)
 	if n := c.alarm.ring(c.now()); n > 0 {
 		c.log.ErrorContext(ctx, "introspect: the authority refuses our credentials, no token can be verified",
-			"authority", q.at.url.Host, "status", status, "times", n)
+			"authority", q.at.url.Host, "times", n)
 	}
-	return unavailable(0, fmt.Errorf("%w: status %d", ErrCredentials, status))
 }
 
 func (c *Client) badAnswer(what string) error {
