@@ -17,12 +17,12 @@ import (
 	"github.com/go-jose/go-jose/v4/cryptosigner"
 )
 
-// A SigningKey is a private key of ours, which the authority knows the public
-// half of.
-type SigningKey struct {
-	// Signer is an RSA key of 2048 bits or more, an ECDSA key on P-256,
-	// P-384 or P-521, or an Ed25519 key, wherever it is kept.
-	Signer crypto.Signer
+// A PrivateKey is a key of ours, whose public half the authority knows.
+type PrivateKey struct {
+	// Key is an RSA key of 2048 bits or more, an ECDSA key on P-256, P-384 or
+	// P-521, or an Ed25519 key. A key to sign with may be kept anywhere; one
+	// to decrypt with is an [*rsa.PrivateKey] or an [*ecdsa.PrivateKey].
+	Key crypto.Signer
 	// ID is sent as "kid" if it is set.
 	ID string
 	// Algorithm is the JWS algorithm; if empty, that of the curve, or PS256
@@ -30,13 +30,13 @@ type SigningKey struct {
 	Algorithm string
 }
 
-// A KeySource returns the key to sign with now. It is called for every
-// request, so that keys can be rotated, and must be safe for concurrent use.
-type KeySource func(context.Context) (SigningKey, error)
+// A KeySource returns the key to use now. It is called for every request, so
+// that keys can be rotated, and must be safe for concurrent use.
+type KeySource func(context.Context) (PrivateKey, error)
 
 // StaticKey is the KeySource of one key.
-func StaticKey(key SigningKey) KeySource {
-	return func(context.Context) (SigningKey, error) { return key, nil }
+func StaticKey(key PrivateKey) KeySource {
+	return func(context.Context) (PrivateKey, error) { return key, nil }
 }
 
 // An Assertion says how [PrivateKeyJWT] makes its assertions. ClientID and
@@ -120,7 +120,7 @@ func (a assertion) check(cfg *Config) error {
 }
 
 // sign returns a compact JWS of the claims.
-func (k SigningKey) sign(claims []byte) (string, error) {
+func (k PrivateKey) sign(claims []byte) (string, error) {
 	algorithm, err := k.algorithm()
 	if err != nil {
 		return "", err
@@ -129,7 +129,7 @@ func (k SigningKey) sign(claims []byte) (string, error) {
 	if k.ID != "" {
 		options = options.WithHeader("kid", k.ID)
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: cryptosigner.Opaque(k.Signer)}, options)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: cryptosigner.Opaque(k.Key)}, options)
 	if err != nil {
 		return "", err
 	}
@@ -140,12 +140,12 @@ func (k SigningKey) sign(claims []byte) (string, error) {
 	return signed.CompactSerialize()
 }
 
-func (k SigningKey) algorithm() (jose.SignatureAlgorithm, error) {
-	if k.Signer == nil {
+func (k PrivateKey) algorithm() (jose.SignatureAlgorithm, error) {
+	if k.Key == nil {
 		return "", errors.New("the key is missing")
 	}
 	var own jose.SignatureAlgorithm
-	switch public := k.Signer.Public().(type) {
+	switch public := k.Key.Public().(type) {
 	case ed25519.PublicKey:
 		own = jose.EdDSA
 	case *rsa.PublicKey:

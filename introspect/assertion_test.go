@@ -55,14 +55,14 @@ func opened(t *testing.T, assertion string, key crypto.Signer, algorithm jose.Si
 func TestIC03_AssertionIsForTheIssuerAndFresh(t *testing.T) {
 	keys := testKeys()
 	for _, test := range []struct {
-		key  introspect.SigningKey
+		key  introspect.PrivateKey
 		want jose.SignatureAlgorithm
 	}{
-		{introspect.SigningKey{Signer: keys.rsa, ID: "k1"}, jose.PS256},
-		{introspect.SigningKey{Signer: keys.rsa, ID: "k1", Algorithm: "RS256"}, jose.RS256},
-		{introspect.SigningKey{Signer: keys.ec, ID: "k1"}, jose.ES256},
-		{introspect.SigningKey{Signer: keys.ec384, ID: "k1"}, jose.ES384},
-		{introspect.SigningKey{Signer: keys.ed25519, ID: "k1"}, jose.EdDSA},
+		{introspect.PrivateKey{Key: keys.rsa, ID: "k1"}, jose.PS256},
+		{introspect.PrivateKey{Key: keys.rsa, ID: "k1", Algorithm: "RS256"}, jose.RS256},
+		{introspect.PrivateKey{Key: keys.ec, ID: "k1"}, jose.ES256},
+		{introspect.PrivateKey{Key: keys.ec384, ID: "k1"}, jose.ES384},
+		{introspect.PrivateKey{Key: keys.ed25519, ID: "k1"}, jose.EdDSA},
 	} {
 		t.Run(string(test.want), func(t *testing.T) {
 			s := lyingserver.New(t, lyingserver.Status(503, ""), lyingserver.Answer(good))
@@ -76,7 +76,7 @@ func TestIC03_AssertionIsForTheIssuerAndFresh(t *testing.T) {
 				assert.Equal(t, "abc", seen.Form.Get("token"))
 				assert.Equal(t, "api", seen.Form.Get("client_id"))
 				assert.Equal(t, "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", seen.Form.Get("client_assertion_type"))
-				header, claims := opened(t, seen.Form.Get("client_assertion"), test.key.Signer, test.want)
+				header, claims := opened(t, seen.Form.Get("client_assertion"), test.key.Key, test.want)
 				assert.Equal(t, "k1", header.KeyID)
 				ids[claims["jti"]] = true
 				delete(claims, "jti")
@@ -92,24 +92,24 @@ func TestIC03_AssertionIsForTheIssuerAndFresh(t *testing.T) {
 
 func TestAssertionKeyRotates(t *testing.T) {
 	keys := testKeys()
-	current := introspect.SigningKey{Signer: keys.ec, ID: "old"}
+	current := introspect.PrivateKey{Key: keys.ec, ID: "old"}
 	s := lyingserver.New(t, lyingserver.Answer(good))
 	c := asking(t, s, func(cfg *introspect.Config) {
 		cfg.Credential = introspect.PrivateKeyJWT(introspect.Assertion{
 			ClientID: "api", Audience: "https://aud.example.com",
-			Key: func(context.Context) (introspect.SigningKey, error) { return current, nil },
+			Key: func(context.Context) (introspect.PrivateKey, error) { return current, nil },
 		})
 	})
 	_, err := c.Verify(t.Context(), "abc")
 	require.NoError(t, err)
 	opened(t, s.Last(t).Form.Get("client_assertion"), keys.ec, jose.ES256)
-	current = introspect.SigningKey{Signer: keys.ed25519, ID: "new"}
+	current = introspect.PrivateKey{Key: keys.ed25519, ID: "new"}
 	_, err = c.Verify(t.Context(), "abc")
 	require.NoError(t, err)
 	header, claims := opened(t, s.Last(t).Form.Get("client_assertion"), keys.ed25519, jose.EdDSA)
 	assert.Equal(t, "new", header.KeyID)
 	assert.Equal(t, "https://aud.example.com", claims["aud"])
-	current = introspect.SigningKey{}
+	current = introspect.PrivateKey{}
 	got, err := c.Verify(t.Context(), "abc")
 	requireUnavailable(t, got, err)
 }
@@ -128,14 +128,14 @@ func TestKeyFile(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "k7", got.ID)
 	assert.Equal(t, "RS256", got.Algorithm)
-	assert.True(t, keys.rsa.Equal(got.Signer))
+	assert.True(t, keys.rsa.Equal(got.Key))
 
 	der, err := x509.MarshalPKCS8PrivateKey(keys.ec)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
 	got, err = source(t.Context())
 	require.NoError(t, err)
-	assert.True(t, keys.ec.Equal(got.Signer))
+	assert.True(t, keys.ec.Equal(got.Key))
 
 	public, err := jose.JSONWebKey{Key: keys.ec.Public()}.MarshalJSON()
 	require.NoError(t, err)
@@ -160,7 +160,7 @@ func TestKeyFile(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, bad, 0o600))
 			kept, err := source(t.Context())
 			require.NoError(t, err)
-			assert.True(t, keys.ec.Equal(kept.Signer))
+			assert.True(t, keys.ec.Equal(kept.Key))
 		})
 	}
 }

@@ -34,7 +34,11 @@ type call struct {
 // ask returns the body of a definite answer, or an error of one of the three
 // kinds.
 func (c *Client) ask(ctx context.Context, token string) ([]byte, error) {
-	q := &call{client: c, token: token, issuer: c.cfg.Issuer, endpoints: c.endpoints}
+	endpoints, err := c.where(ctx)
+	if err != nil {
+		return nil, failed(ctx, err)
+	}
+	q := &call{client: c, token: token, issuer: c.cfg.Issuer, endpoints: endpoints}
 	visit, wait, ok := enter(q.endpoints, nil, c.now())
 	if !ok {
 		c.counters.broken.Add(1)

@@ -60,7 +60,7 @@ func ClientCredentials(r TokenRequest) Credential {
 		transport = newTransport(r.TLS, 2)
 	}
 	c.fetcher = newFetcher(transport)
-	c.token = fresh[string]{fetch: c.obtain, timeout: timeout, now: c.now}
+	c.token = fresh[string]{fetch: c.obtain, timeout: timeout, settle: time.Second, now: c.now}
 	return c
 }
 

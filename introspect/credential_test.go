@@ -22,7 +22,7 @@ import (
 func TestSecretInAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	s := lyingserver.New(t, lyingserver.Answer(good))
-	config := introspect.Config{Endpoint: s.URL, Credential: introspect.Rotating(introspect.File(path), introspect.Bearer)}
+	config := introspect.Config{Endpoint: s.URL, Timeout: time.Minute, Credential: introspect.Rotating(introspect.File(path), introspect.Bearer)}
 	_, err := introspect.New(config)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.NoError(t, os.WriteFile(path, []byte("\n"), 0o600))
@@ -62,7 +62,7 @@ func TestSecretInAFile(t *testing.T) {
 
 func TestSecretInTheEnvironment(t *testing.T) {
 	s := lyingserver.New(t, lyingserver.Answer(good))
-	config := introspect.Config{Endpoint: s.URL, Credential: introspect.Rotating(introspect.Env("INTROSPECT_TEST_SECRET"),
+	config := introspect.Config{Endpoint: s.URL, Timeout: time.Minute, Credential: introspect.Rotating(introspect.Env("INTROSPECT_TEST_SECRET"),
 		func(secret string) introspect.Credential { return introspect.Post("api", secret) })}
 	_, err := introspect.New(config)
 	require.ErrorContains(t, err, "INTROSPECT_TEST_SECRET is not set")

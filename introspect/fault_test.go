@@ -55,12 +55,16 @@ func TestIC08_IC09_EveryFaultIsUnavailableInTime(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := lyingserver.New(t, test.lie)
-			c := asking(t, s, func(cfg *introspect.Config) { cfg.Timeout = 150 * time.Millisecond })
+			timeout := time.Minute
+			if test.name == "hang" || test.name == "drip" {
+				timeout = 100 * time.Millisecond
+			}
+			c := asking(t, s, func(cfg *introspect.Config) { cfg.Timeout = timeout })
 			began := time.Now()
 			got, err := c.Verify(t.Context(), "abc")
 			requireUnavailable(t, got, err)
-			// An hour of patience for a slow machine is still less than for ever.
-			assert.Less(t, time.Since(began), 5*time.Second)
+			// Patience with a slow machine is still less than for ever.
+			assert.Less(t, time.Since(began), 30*time.Second)
 			assert.Equal(t, test.tries, c.Stats().Tries)
 		})
 	}
@@ -116,7 +120,7 @@ func TestNobodyListens(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
-	c, err := introspect.New(introspect.Config{Endpoint: "http://" + l.Addr().String(), Credential: introspect.Bearer("x")})
+	c, err := introspect.New(introspect.Config{Endpoint: "http://" + l.Addr().String(), Credential: introspect.Bearer("x"), Timeout: time.Minute})
 	require.NoError(t, err)
 	got, err := c.Verify(t.Context(), "abc")
 	requireUnavailable(t, got, err)

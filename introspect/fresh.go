@@ -2,7 +2,6 @@ package introspect
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -11,8 +10,6 @@ import (
 const (
 	minPause = 500 * time.Millisecond
 	maxPause = 30 * time.Second
-	// renewPause is between two renewals of a value that others refused.
-	renewPause = time.Second
 )
 
 // A fresh keeps a value that is fetched from elsewhere. One fetch runs at a
@@ -22,6 +19,7 @@ const (
 type fresh[T any] struct {
 	fetch   func(context.Context) (aged[T], error)
 	timeout time.Duration // of one fetch
+	settle  time.Duration // between a fetch and a renewal
 	now     func() time.Time
 
 	mu      sync.Mutex
@@ -48,7 +46,7 @@ type flight struct {
 	err    error
 }
 
-var errClosed = errors.New("introspect: the client is closed")
+var errClosed = &exchangeError{"the client is closed", nil}
 
 // get returns the value, which it waits for only if there is none.
 func (f *fresh[T]) get(ctx context.Context) (T, error) {
@@ -69,7 +67,7 @@ func (f *fresh[T]) get(ctx context.Context) (T, error) {
 func (f *fresh[T]) renew(ctx context.Context, refused func(T) bool) (T, error) {
 	f.mu.Lock()
 	now := f.now()
-	if f.held && now.Before(f.value.hard) && (!refused(f.value.value) || now.Sub(f.fetched) < renewPause) {
+	if f.held && now.Before(f.value.hard) && (!refused(f.value.value) || now.Sub(f.fetched) < f.settle) {
 		defer f.mu.Unlock()
 		return f.value.value, nil
 	}

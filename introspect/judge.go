@@ -27,9 +27,9 @@ func (q *call) judge(ctx context.Context, r *http.Response) ([]byte, error) {
 		defer q.leave(ctx, healthy)
 		return nil, q.refused(ctx, r)
 	}
-	if !mediaType(r, "application/json") {
+	if want := c.cfg.mediaType(); !mediaType(r, want) {
 		q.leave(ctx, healthy)
-		return nil, c.badAnswer("is not of type application/json")
+		return nil, c.badAnswer("is not of type " + want)
 	}
 	body, err := readBody(r, maxAnswerBytes)
 	var bad *badBody
@@ -97,7 +97,7 @@ func (q *call) credentialsRefused(ctx context.Context, status int) error {
 func (q *call) alarm(ctx context.Context) {
 	c := q.client
 	c.counters.credentials.Add(1)
-	if n := c.alarm.ring(c.now()); n > 0 {
+	if n := c.credentialsAlarm.ring(c.now()); n > 0 {
 		c.log.ErrorContext(ctx, "introspect: the authority refuses our credentials, no token can be verified",
 			"authority", q.at.url.Host, "times", n)
 	}

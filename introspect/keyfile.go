@@ -15,32 +15,32 @@ import (
 // again when it has changed; if it can not be read any more, the last key
 // stays.
 func KeyFile(path string) KeySource {
-	w := &watched[SigningKey]{path: path, parse: parseKey}
-	return func(context.Context) (SigningKey, error) { return w.get() }
+	w := &watched[PrivateKey]{path: path, parse: parseKey}
+	return func(context.Context) (PrivateKey, error) { return w.get() }
 }
 
 // parseKey returns no error of another package, as it may quote the key.
-func parseKey(data []byte) (SigningKey, error) {
+func parseKey(data []byte) (PrivateKey, error) {
 	if block, _ := pem.Decode(data); block != nil {
 		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 		signer, ok := key.(crypto.Signer)
 		if err != nil || !ok {
-			return SigningKey{}, errors.New("the PEM block is no PKCS #8 private key (hint: openssl pkcs8 -topk8 -nocrypt)")
+			return PrivateKey{}, errors.New("the PEM block is no PKCS #8 private key (hint: openssl pkcs8 -topk8 -nocrypt)")
 		}
-		return usable(SigningKey{Signer: signer})
+		return usable(PrivateKey{Key: signer})
 	}
 	var jwk jose.JSONWebKey
 	if jwk.UnmarshalJSON(data) != nil {
-		return SigningKey{}, errors.New("there is neither a PEM block nor a JWK in it")
+		return PrivateKey{}, errors.New("there is neither a PEM block nor a JWK in it")
 	}
 	signer, ok := jwk.Key.(crypto.Signer)
 	if !ok {
-		return SigningKey{}, errors.New("the JWK is no private key to sign with")
+		return PrivateKey{}, errors.New("the JWK is no private key to sign with")
 	}
-	return usable(SigningKey{Signer: signer, ID: jwk.KeyID, Algorithm: jwk.Algorithm})
+	return usable(PrivateKey{Key: signer, ID: jwk.KeyID, Algorithm: jwk.Algorithm})
 }
 
-func usable(key SigningKey) (SigningKey, error) {
+func usable(key PrivateKey) (PrivateKey, error) {
 	_, err := key.algorithm()
 	return key, err
 }
