@@ -59,7 +59,8 @@ const (
 	ReasonAudience     Reason = "audience"      // meant for another resource server: 401
 	ReasonBinding      Reason = "binding"       // bound to a key that was not proven: 401
 
-	ReasonScope Reason = "scope" // valid, but not for this: 403
+	ReasonScope     Reason = "scope"     // the token lacks scopes: 403
+	ReasonForbidden Reason = "forbidden" // no token may do this, such as by a method not listed: 403
 
 	ReasonUnavailable Reason = "unavailable" // the Verifier could not find out: 503
 	ReasonGone        Reason = "client_gone" // the client left before there was a verdict: 503
@@ -91,7 +92,7 @@ func (r Reason) outcome() *outcome {
 		return &invalidRequest
 	case ReasonInvalid, ReasonUnrecognized, ReasonExpired, ReasonNotYet, ReasonAudience, ReasonBinding:
 		return &invalidToken
-	case ReasonScope:
+	case ReasonScope, ReasonForbidden:
 		return &noScope
 	}
 	return &unavailable // whatever has no answer of its own is not known

@@ -105,6 +105,7 @@ func (g *Guard) decide(r *http.Request, p *Policy) Decision {
 	}
 
 	now := g.config.Now()
+	need := p.Scopes.For(r.Method)
 	d := Decision{Token: t}
 	if !t.VerifiedAt.IsZero() {
 		d.Age = max(now.Sub(t.VerifiedAt), 0)
@@ -118,10 +119,11 @@ func (g *Guard) decide(r *http.Request, p *Policy) Decision {
 		d.Reason = ReasonNotYet
 	case t.Confirmation != nil:
 		d.Reason = ReasonBinding // the key was not proven
-	case !p.Scopes.Met(t.Scopes):
-		d.Reason = ReasonScope
-		d.Required = p.Scopes.Closest(t.Scopes)
-		d.Missing = d.Required.Without(t.Scopes)
+	case !need.Met(t.Scopes):
+		d.Reason = ReasonForbidden
+		if d.Required = need.Closest(t.Scopes); d.Required != nil {
+			d.Reason, d.Missing = ReasonScope, need.Missing(t.Scopes)
+		}
 	default:
 		d.Reason, d.Allowed = ReasonAdmitted, true
 	}
