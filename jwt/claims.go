@@ -1,6 +1,7 @@
 package jwt
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"strconv"
@@ -106,11 +107,9 @@ func (c *claims) refuse(err error) {
 }
 
 func (c *claims) issuer(value []byte) {
-	switch s, ok := jws.String(value); {
-	case !ok:
-	case len(s) == len(value)-2:
+	if value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
 		c.iss = value[1 : len(value)-1]
-	default: // it has escapes
+	} else if s, ok := jws.String(value); ok {
 		c.iss = []byte(s)
 	}
 }
