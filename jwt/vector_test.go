@@ -37,7 +37,7 @@ type vector map[string]string
 
 // readVectors reads the stanzas of a file. set and del lines may repeat; they
 // are joined by line breaks.
-func readVectors(t *testing.T, path string) []vector {
+func readVectors(t testing.TB, path string) []vector {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
