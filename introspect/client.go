@@ -9,9 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/jws"
 )
 
 // A Client asks one authority about tokens. It is a [sneck.Verifier], safe
@@ -27,7 +26,7 @@ type Client struct {
 	static     []*endpoint      // as configured
 	authority  fresh[authority] // or as discovered
 	discovered []*endpoint      // belongs to the fetch of authority
-	keys       fresh[[]*jose.JSONWebKey]
+	keys       fresh[[]jws.Key]
 
 	// How to ask.
 	header  http.Header // of every question, without the proof
@@ -96,7 +95,7 @@ func New(cfg Config) (*Client, error) {
 	c.http = newHTTPClient(w)
 	c.fetcher = newFetcher(transport)
 	c.authority = fresh[authority]{fetch: c.discover, timeout: fetchTimeout, now: c.now}
-	c.keys = fresh[[]*jose.JSONWebKey]{fetch: c.fetchKeys, timeout: fetchTimeout, settle: unknownPause, now: c.now}
+	c.keys = fresh[[]jws.Key]{fetch: c.fetchKeys, timeout: fetchTimeout, settle: unknownPause, now: c.now}
 	return c, nil
 }
 

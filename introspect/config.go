@@ -62,7 +62,8 @@ type Config struct {
 	BreakAfter int
 
 	// Recognize looks at the form of a token before it is shown to the
-	// authority; nil shows every [sneck.ValidToken]. See [Recognizer].
+	// authority, so that garbage and other authorities' tokens are not; nil
+	// shows every [sneck.ValidToken].
 	Recognize Recognizer
 	// InvalidTokenOn400 takes every answer with status 400 that does not
 	// blame our credentials for a refusal of the token, which some old
@@ -97,12 +98,3 @@ type Config struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
-
-// A Recognizer looks at a token and says whether to ask about it: nil to ask,
-// an error that wraps [sneck.ErrUnrecognized] if it is another authority's,
-// [sneck.ErrInvalid] if it can be nobody's. Any other error means that it
-// could not find out. The error must not contain the token.
-//
-// It is called for every question, so it should cost little, and must be safe
-// for concurrent use.
-type Recognizer func(token string) error

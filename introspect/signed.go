@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sneckauth/sneck/internal/jws"
 	"github.com/sneckauth/sneck/internal/strictjson"
 )
 
@@ -25,8 +27,9 @@ type SignedAnswers struct {
 	// Config.Issuer if empty.
 	JWKS string
 	// Algorithms are the JWS algorithms that the answer may be signed by; any
-	// of RS, PS and ES with 256 to 512 bits and EdDSA if empty. The MAC
-	// algorithms and "none" are not to be had.
+	// of RS, PS and ES with 256 to 512 bits and EdDSA if empty. MACs and
+	// "none" are not to be had. The first of RS and PS among them is that of
+	// an RSA key whose set does not say; RS256 if there is none.
 	Algorithms []string
 	// Decryption is set if the authority encrypts its answers to us; others
 	// are refused then. See [KeyFile].
@@ -40,10 +43,6 @@ const (
 )
 
 var (
-	signatures = []jose.SignatureAlgorithm{
-		jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
-		jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
-	}
 	keyEncryptions = []jose.KeyAlgorithm{
 		jose.RSA_OAEP, jose.RSA_OAEP_256, jose.ECDH_ES, jose.ECDH_ES_A128KW, jose.ECDH_ES_A192KW, jose.ECDH_ES_A256KW,
 	}
@@ -52,15 +51,22 @@ var (
 	}
 )
 
-func (s *SignedAnswers) algorithms() []jose.SignatureAlgorithm {
-	if len(s.Algorithms) == 0 {
-		return signatures
+// allows reports whether an answer may be signed by the algorithm.
+func (s *SignedAnswers) allows(algorithm string) bool {
+	algorithm = jws.Canonical(algorithm)
+	return algorithm != "" && (len(s.Algorithms) == 0 || slices.ContainsFunc(s.Algorithms, func(name string) bool {
+		return jws.Canonical(name) == algorithm
+	}))
+}
+
+// ofRSA returns the algorithm of an RSA key that names none.
+func (s *SignedAnswers) ofRSA() string {
+	for _, name := range s.Algorithms {
+		if strings.HasPrefix(name, "RS") || strings.HasPrefix(name, "PS") {
+			return name
+		}
 	}
-	out := make([]jose.SignatureAlgorithm, len(s.Algorithms))
-	for i, name := range s.Algorithms {
-		out[i] = jose.SignatureAlgorithm(name)
-	}
-	return out
+	return jws.RS256
 }
 
 func (s *SignedAnswers) check(cfg *Config) error {
@@ -76,8 +82,8 @@ func (s *SignedAnswers) check(cfg *Config) error {
 			errs = append(errs, fmt.Errorf("introspect: SignedAnswers.JWKS %w", err))
 		}
 	}
-	for _, name := range s.algorithms() {
-		if !slices.Contains(signatures, name) {
+	for _, name := range s.Algorithms {
+		if jws.Canonical(name) == "" {
 			errs = append(errs, fmt.Errorf("introspect: SignedAnswers.Algorithms: %q is not to be had", name))
 		}
 	}
@@ -94,12 +100,13 @@ func (c *Client) open(ctx context.Context, body []byte, asked time.Time) ([]byte
 			return nil, err
 		}
 	}
-	signed, err := jose.ParseSignedCompact(compact, c.cfg.Signed.algorithms())
-	if err != nil {
-		return nil, c.badAnswer("is no JWT, or signed by an algorithm that is not allowed")
-	}
-	header := signed.Signatures[0].Protected
-	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); kind(typ) != "token-introspection+jwt" {
+	signed, header, signature, ok := takeApart(compact)
+	switch {
+	case !ok:
+		return nil, c.badAnswer("is no JWT")
+	case !c.cfg.Signed.allows(header.Algorithm):
+		return nil, c.badAnswer("is signed by an algorithm that is not allowed")
+	case !header.TypeIs("token-introspection+jwt"):
 		return nil, c.badAnswer("is a JWT of another type")
 	}
 	keys, err := c.keysFor(ctx, header)
@@ -107,11 +114,32 @@ func (c *Client) open(ctx context.Context, body []byte, asked time.Time) ([]byte
 		return nil, unavailable(0, describe(err))
 	}
 	for _, key := range keys {
-		if payload, err := signed.Verify(key.Key); err == nil {
+		if jws.Verify(key.Algorithm, key.Public, signed.Input, signature) == nil {
+			payload, err := jws.Decode(signed.Payload)
+			if err != nil {
+				return nil, c.badAnswer("is no JWT")
+			}
 			return c.unwrap(payload, asked)
 		}
 	}
 	return nil, c.badAnswer("is not signed by a key of the authority")
+}
+
+// takeApart decodes a JWS but for its payload.
+func takeApart(compact string) (signed jws.Compact, header *jws.Header, signature []byte, ok bool) {
+	signed, err := jws.Split(compact)
+	if err != nil {
+		return signed, nil, nil, false
+	}
+	decoded, err := jws.Decode(signed.Header)
+	if err != nil {
+		return signed, nil, nil, false
+	}
+	if header, err = jws.ParseHeader(decoded); err != nil {
+		return signed, nil, nil, false
+	}
+	signature, err = jws.Decode(signed.Signature)
+	return signed, header, signature, err == nil
 }
 
 func (c *Client) decrypt(ctx context.Context, compact string) (string, error) {
@@ -170,10 +198,4 @@ func (c *Client) unwrap(payload []byte, asked time.Time) ([]byte, error) {
 		return nil, c.badAnswer("has no token_introspection")
 	}
 	return answer, nil
-}
-
-// fits reports whether a key may have made a signature with the header.
-func fits(key *jose.JSONWebKey, header jose.Header) bool {
-	return (header.KeyID == "" || key.KeyID == header.KeyID) &&
-		(key.Algorithm == "" || key.Algorithm == header.Algorithm)
 }

@@ -69,6 +69,7 @@ func signedPages(t *testing.T, answer http.Handler) *pages {
 		wellKnown: lyingserver.Answer(fmt.Sprintf(`{"issuer":"https://as.example.com","introspection_endpoint":%q,"jwks_uri":%q}`, askAt, jwksAt)),
 		jwksAt: keySet(t,
 			jose.JSONWebKey{Key: keys.rsa.Public(), KeyID: "rsa", Use: "sig"},
+			jose.JSONWebKey{Key: keys.rsa.Public(), KeyID: "rsa-pss", Algorithm: "PS256"},
 			jose.JSONWebKey{Key: keys.ec.Public(), KeyID: "ec"},
 			jose.JSONWebKey{Key: keys.ed25519.Public(), KeyID: "ed"},
 			jose.JSONWebKey{Key: keys.ec384.Public(), KeyID: "enc", Use: "enc"},
@@ -94,7 +95,8 @@ func TestIC16_SignedAnswer(t *testing.T) {
 		ok            bool
 	}{
 		{"RS256", jws(t, jose.RS256, keys.rsa, "rsa", typ, claims(nil)), true},
-		{"PS256", jws(t, jose.PS256, keys.rsa, "rsa", typ, claims(nil)), true},
+		{"PS256", jws(t, jose.PS256, keys.rsa, "rsa-pss", typ, claims(nil)), true},
+		{"PS256 by a key for RS256", jws(t, jose.PS256, keys.rsa, "rsa", typ, claims(nil)), false},
 		{"ES256", jws(t, jose.ES256, keys.ec, "ec", typ, claims(nil)), true},
 		{"EdDSA", jws(t, jose.EdDSA, keys.ed25519, "ed", typ, claims(nil)), true},
 		{"no kid", jws(t, jose.ES256, keys.ec, "", typ, claims(nil)), true},
@@ -239,7 +241,7 @@ func TestKeysOfTheAuthorityRotate(t *testing.T) {
 		}
 		require.Equal(t, 1, p.count(jwksAt))
 		time.Sleep(31 * time.Second)
-		p.set(jwksAt, keySet(t, jose.JSONWebKey{Key: keys.rsa.Public(), KeyID: "new"}))
+		p.set(jwksAt, keySet(t, jose.JSONWebKey{Key: keys.rsa.Public(), KeyID: "new", Algorithm: "PS256"}))
 		p.set(askAt, answer("new", keys.rsa, jose.PS256))
 		require.NoError(t, ask(), "a new key is found at once")
 		require.Equal(t, 2, p.count(jwksAt))
