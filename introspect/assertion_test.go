@@ -43,7 +43,7 @@ var testKeys = sync.OnceValue(func() (k struct {
 // checked.
 func opened(t *testing.T, assertion string, key crypto.Signer, algorithm jose.SignatureAlgorithm) (jose.Header, map[string]any) {
 	t.Helper()
-	signed, err := jose.ParseSigned(assertion, []jose.SignatureAlgorithm{algorithm})
+	signed, err := jose.ParseSignedCompact(assertion, []jose.SignatureAlgorithm{algorithm})
 	require.NoError(t, err)
 	payload, err := signed.Verify(key.Public())
 	require.NoError(t, err)
