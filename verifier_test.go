@@ -40,14 +40,14 @@ func TestValidToken(t *testing.T) {
 	}
 }
 
-// says is a verifier that counts how often it was shown a token.
-type says struct {
+// A witness is a verifier that counts how often it was shown a token.
+type witness struct {
 	token *sneck.Token
 	err   error
 	shown int
 }
 
-func (s *says) Verify(context.Context, string) (*sneck.Token, error) {
+func (s *witness) Verify(context.Context, string) (*sneck.Token, error) {
 	s.shown++
 	return s.token, s.err
 }
@@ -66,8 +66,8 @@ func TestFirst(t *testing.T) {
 		{"an outage is not a reason to give the token away", outage, outage, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			second := &says{token: alice}
-			got, err := sneck.First(&says{err: test.first}, second).Verify(t.Context(), "token")
+			second := &witness{token: alice}
+			got, err := sneck.First(&witness{err: test.first}, second).Verify(t.Context(), "token")
 			require.ErrorIs(t, err, test.want)
 			if test.want == nil {
 				assert.Same(t, alice, got)
@@ -80,7 +80,7 @@ func TestFirst(t *testing.T) {
 }
 
 func TestPrefixed(t *testing.T) {
-	inner := &says{token: &sneck.Token{}}
+	inner := &witness{token: &sneck.Token{}}
 	v := sneck.Prefixed(inner, "ory_at_", "sneck_at_")
 	for token, want := range map[string]error{"ory_at_1": nil, "sneck_at_2": nil, "ory_a": sneck.ErrUnrecognized, "": sneck.ErrUnrecognized, "xory_at_": sneck.ErrUnrecognized} {
 		_, err := v.Verify(t.Context(), token)
