@@ -19,6 +19,9 @@ type tag [16]byte
 // word is the part of the tag that ristretto files the entry under.
 func (t tag) word() uint64 { return binary.LittleEndian.Uint64(t[:]) }
 
+// slot is where the entry stands in front of the store.
+func (t tag) slot() int { return int(binary.LittleEndian.Uint16(t[8:]) % frontSlots) }
+
 // A tagger computes tags. GMAC costs a fraction of SHA-256 for tokens of JWT
 // length. Its nonce is constant, which GCM forbids for messages: here no tag
 // and no ciphertext ever leaves the process, so what remains is the keyed
