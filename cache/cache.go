@@ -87,7 +87,8 @@ func (c *Cache) verify(ctx context.Context, token string, now moment) (*sneck.To
 		}
 	} else if refused := c.inactive.get(t); refused != nil && bound > 0 {
 		v := refused.verdict.Load()
-		if v.fresh(now, bound) && c.marks.pass(v) {
+		// It has a token if it was refused first and active later.
+		if v.token == nil && v.fresh(now, bound) && c.marks.pass(v) {
 			c.counters.inactiveHits.Add(1)
 			return nil, errRefused
 		}
