@@ -202,17 +202,21 @@ func TestRefusedThenActive(t *testing.T) {
 
 // The same, where there was no room for the active answer.
 func TestRefusedThenActiveThenEvicted(t *testing.T) {
-	a := newAuthority("late")
-	late := a.tokens["late"]
-	late.RawClaims = make([]byte, 1<<20) // more than the whole cache
-	a.tokens = map[string]*sneck.Token{}
-	c := open(t, cache.Config{Verifier: a, TTL: time.Minute, MaxBytes: 64 << 10})
-	require.Equal(t, "invalid", ask(c, t.Context(), "late"))
-	a.set(func(a *authority) { a.tokens["late"] = late })
-	c.Forget("late")
-	for range 3 {
-		require.Equal(t, "sub-late", ask(c, t.Context(), "late"))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthority("late")
+		late := a.tokens["late"]
+		late.RawClaims = make([]byte, 1<<20) // more than the whole cache
+		a.tokens = map[string]*sneck.Token{}
+		c := open(t, cache.Config{Verifier: a, TTL: time.Minute, MaxBytes: 64 << 10})
+		require.Equal(t, "invalid", ask(c, t.Context(), "late"))
+		synctest.Wait()
+		a.set(func(a *authority) { a.tokens["late"] = late })
+		c.Forget("late")
+		for range 3 {
+			require.Equal(t, "sub-late", ask(c, t.Context(), "late"))
+			synctest.Wait()
+		}
+	})
 }
 
 func TestErrorsAreNeverRemembered(t *testing.T) {
