@@ -110,7 +110,7 @@ func (c Config) prepare() (Config, error) {
 		}
 	}
 	if c.AccessToken == nil {
-		c.AccessToken = func(context.Context, *TokenRequest) (string, error) { return mint(AccessTokenPrefix), nil }
+		c.AccessToken = func(context.Context, *TokenRequest) (string, error) { return NewAccessToken(), nil }
 	}
 	if c.Scopes == nil {
 		c.Scopes = scopes.Static{}

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/sneckauth/sneck/scopes"
 )
@@ -53,7 +52,6 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "public, max-age=300")
-	h.Set("Content-Length", strconv.Itoa(len(data)))
 	h.Set("Access-Control-Allow-Origin", "*") // it is public, and read by scripts
 	_, _ = w.Write(data)
 }

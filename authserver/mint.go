@@ -47,6 +47,10 @@ const (
 // without asking anyone, and is no proof of anything.
 func WellFormed(token string) bool { return minted(AccessTokenPrefix, token) }
 
+// NewAccessToken returns a new access token in the form of the built-in
+// generator. It is nothing but random until its record is in a store.
+func NewAccessToken() string { return mint(AccessTokenPrefix) }
+
 // mint returns a new unguessable value with the prefix.
 func mint(prefix string) string {
 	b := make([]byte, 0, len(prefix)+randomLen+checksumLen)
