@@ -65,29 +65,30 @@ func (c *demoCommand) wait(ctx context.Context, con *console) error {
 // explain prints what runs where, and what to do with it.
 func explain(w io.Writer, p palette, s *scene) error {
 	as, api := s.authority, s.apis[0]
-	remembers := "remembers no answers"
+	remembers, after := "remembers no answers", "Revoke it: the API refuses it, 401."
 	if api.ttl > 0 {
 		remembers = fmt.Sprintf("remembers answers for %v", api.ttl)
+		after = fmt.Sprintf("Revoke it. The API refuses it, 401, when it has forgotten the answer, within %v: repeat the last line.", api.ttl)
 	}
 	heading := func(text string) string { return "\n" + p.bold(text) + "\n" }
 	token := func(scope string) string {
 		return fmt.Sprintf("  TOKEN=$(curl -sS -u %s:%s -d grant_type=client_credentials -d scope='%s' %s/token | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n",
 			as.app.id, as.app.secret, scope, as.url)
 	}
-	bearer := fmt.Sprintf("  curl -i -H \"Authorization: Bearer $TOKEN\" %s/notes", api.url)
+	bearer := fmt.Sprintf("  curl -sSi -H \"Authorization: Bearer $TOKEN\" %s/notes", api.url)
 
 	text := fmt.Sprintf("%s  %s  (SQLite in %s)\n", p.bold("authorization server"), as.url, as.dir) +
 		fmt.Sprintf("%s  %s  (asks the server over HTTP, %s)\n", p.bold("notes API           "), api.url, remembers) +
 		heading("Without a token, the API answers 401:") +
-		fmt.Sprintf("  curl -i %s/notes\n", api.url) +
+		fmt.Sprintf("  curl -sSi %s/notes\n", api.url) +
 		heading("Get a token that may read, and read: 200.") +
 		token(scopeRead) + bearer + "\n" +
 		heading("It may not write: 403, and the answer names the scope that is missing.") +
 		bearer + " -d 'buy milk'\n" +
 		heading("Get a token that may read and write, and write: 201.") +
 		token(scopeRead+" "+scopeWrite) + bearer + " -d 'buy milk'\n" +
-		heading("Revoke it. The API refuses it with 401 as soon as it asks again.") +
-		fmt.Sprintf("  curl -i -u %s:%s -d token=\"$TOKEN\" %s/revoke\n", as.app.id, as.app.secret, as.url) +
+		heading(after) +
+		fmt.Sprintf("  curl -sSi -u %s:%s -d token=\"$TOKEN\" %s/revoke\n", as.app.id, as.app.secret, as.url) +
 		bearer + "\n" +
 		"\nCtrl-C ends it all. Requests that the API refuses are logged below, with the reason.\n\n"
 	_, err := io.WriteString(w, text)

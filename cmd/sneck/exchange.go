@@ -104,11 +104,27 @@ type refusedError struct {
 }
 
 func (e *refusedError) Error() string {
-	switch {
-	case e.Code == "":
-		return fmt.Sprintf("the server answered with status %d (hint: is this the right endpoint?)", e.status)
-	case e.Description == "":
-		return fmt.Sprintf("the server refused with status %d: %s", e.status, printable(e.Code))
+	if e.Code == "" {
+		return fmt.Sprintf("the server answered with status %d (hint: is --url the right endpoint?)", e.status)
 	}
-	return fmt.Sprintf("the server refused with status %d: %s (%s)", e.status, printable(e.Code), printable(e.Description))
+	text := fmt.Sprintf("the server answered with status %d: %s", e.status, printable(e.Code))
+	if e.Description != "" {
+		text += ", " + printable(e.Description)
+	}
+	return text + e.hint()
+}
+
+// hint says what to look at.
+func (e *refusedError) hint() string {
+	switch e.Code {
+	case "invalid_client":
+		return " (hint: look at --client and at the secret)"
+	case "invalid_scope":
+		return " (hint: --scope must be among the client's, see sneck client show)"
+	case "invalid_target":
+		return " (hint: the client needs an audience, or --resource one that it may ask for)"
+	case "unauthorized_client":
+		return " (hint: the client is not registered for this grant, see sneck client show)"
+	}
+	return ""
 }

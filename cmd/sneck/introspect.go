@@ -17,8 +17,7 @@ type introspectCommand struct {
 	Token string `arg:"" help:"The token, or - to read it from the standard input, since others can read command lines."`
 	URL   string `required:"" from:"SNECK_INTROSPECTION_URL" placeholder:"URL" help:"Introspection endpoint ($$SNECK_INTROSPECTION_URL)."`
 	clientFlags
-	Timeout time.Duration `default:"10s" help:"How long to wait for the answer."`
-	JSON    bool          `name:"json" help:"Print a JSON object: the answer, if the token is active."`
+	JSON bool `name:"json" help:"Print a JSON object: the answer, if the token is active."`
 }
 
 // Help is printed below the flags.
@@ -35,15 +34,15 @@ Examples:
 
 // Run asks about the token and prints the answer.
 func (c *introspectCommand) Run(ctx context.Context, con *console) error {
+	if err := c.check(c.URL); err != nil {
+		return err
+	}
 	token := c.Token
 	if token == "-" {
 		var err error
 		if token, err = readLine(con.in); err != nil {
 			return usageError(fmt.Errorf("read the token from the standard input: %w", err), "sneck introspect - <FILE")
 		}
-	}
-	if c.Timeout <= 0 {
-		return usageError(fmt.Errorf("--timeout %v is not positive", c.Timeout), "--timeout 10s")
 	}
 	secret, err := c.secret(con)
 	if err != nil {
@@ -65,7 +64,7 @@ func (c *introspectCommand) Run(ctx context.Context, con *console) error {
 		}
 		return &exitError{exitNo, nil}
 	case err != nil:
-		return &exitError{exitUnknown, fmt.Errorf("%s: %w", c.URL, err)}
+		return &exitError{exitUnknown, fmt.Errorf("%s: %w", c.URL, hinted(cause(err), "is the server running, and --url right?"))}
 	case c.JSON:
 		_, err := fmt.Fprintf(con.out, "%s\n", answer.RawClaims)
 		return err
@@ -77,7 +76,17 @@ func (c *introspectCommand) writeInactive(con *console, reason error) error {
 	if c.JSON {
 		return json.NewEncoder(con.out).Encode(map[string]bool{"active": false})
 	}
-	return table{{"active", "no"}, {"reason", reason.Error()}}.write(con.out)
+	text := strings.TrimSuffix(reason.Error(), ": "+sneck.ErrInvalid.Error())
+	return table{{"active", "no"}, {"reason", strings.TrimPrefix(text, "introspect: ")}}.write(con.out)
+}
+
+// cause returns what kept the answer away.
+func cause(err error) error {
+	var unavailable *sneck.UnavailableError
+	if errors.As(err, &unavailable) {
+		return unavailable.Err
+	}
+	return err
 }
 
 // describe returns what is known of an active token.
@@ -108,7 +117,7 @@ func moment(t, now time.Time) string {
 		return ""
 	}
 	distance := t.Sub(now).Round(time.Second)
-	if distance < 0 {
+	if distance <= 0 {
 		return fmt.Sprintf("%s (%v ago)", t.UTC().Format(time.RFC3339), -distance)
 	}
 	return fmt.Sprintf("%s (in %v)", t.UTC().Format(time.RFC3339), distance)

@@ -125,10 +125,18 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// usageError says what is wrong with the command line. The hint is what to do
-// or to type next.
+// usageError says what is wrong with the command line, and what to do or to
+// type next.
 func usageError(err error, hint string) error {
-	return &exitError{exitUsage, fmt.Errorf("%w (hint: %s)", err, hint)}
+	return &exitError{exitUsage, hinted(err, hint)}
+}
+
+// hinted adds a hint to an error that has none.
+func hinted(err error, hint string) error {
+	if strings.Contains(err.Error(), "(hint: ") {
+		return err
+	}
+	return fmt.Errorf("%w (hint: %s)", err, hint)
 }
 
 // report prints an error, if there is one to print, and returns the status.

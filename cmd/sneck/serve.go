@@ -52,16 +52,21 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		}
 		issuer = "http://" + l.Addr().String()
 	}
+	// What is wrong is said before there is a database.
+	memory := authserver.NewMemory()
+	config := authserver.Config{Issuer: issuer, Store: memory, Clients: memory, Scopes: registeredScopes{memory}, Logger: logger}
+	if _, err := authserver.New(config); err != nil {
+		return usageError(fmt.Errorf("--issuer: %w", err), "sneck serve --help")
+	}
 	store, _, err := openData(ctx, c.Data, true)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	server, err := authserver.New(authserver.Config{
-		Issuer: issuer, Store: store, Clients: store, Scopes: registeredScopes{store}, Logger: logger,
-	})
+	config.Store, config.Clients, config.Scopes = store, store, registeredScopes{store}
+	server, err := authserver.New(config)
 	if err != nil {
-		return usageError(err, "sneck serve --help")
+		return err
 	}
 
 	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", issuer, "data", c.Data)

@@ -4,21 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // A tokenCommand is "sneck token".
 type tokenCommand struct {
 	URL string `required:"" from:"SNECK_TOKEN_URL" placeholder:"URL" help:"Token endpoint ($$SNECK_TOKEN_URL)."`
 	clientFlags
-	Scope    []string      `sep:"none" placeholder:"SCOPE" help:"Scopes to ask for, separated by spaces or by repeating the flag."`
-	Resource []string      `sep:"none" placeholder:"URI" help:"API that the token is for (RFC 8707); may be repeated."`
-	Timeout  time.Duration `default:"10s" help:"How long to wait for the answer."`
-	JSON     bool          `name:"json" help:"Print the whole answer, a JSON object."`
+	Scope    []string `sep:"none" placeholder:"SCOPE" help:"Scopes to ask for, separated by spaces or by repeating the flag."`
+	Resource []string `sep:"none" placeholder:"URI" help:"API that the token is for (RFC 8707); may be repeated."`
+	JSON     bool     `name:"json" help:"Print the whole answer, a JSON object."`
 }
 
 // Help is printed below the flags.
@@ -38,8 +35,8 @@ Example:
 
 // Run gets a token and prints it.
 func (c *tokenCommand) Run(ctx context.Context, con *console) error {
-	if err := checkURL(c.URL, c.InsecureHTTP); err != nil {
-		return usageError(fmt.Errorf("--url %w", err), "the token endpoint, such as https://auth.example.com/token")
+	if err := c.check(c.URL); err != nil {
+		return err
 	}
 	secret, err := c.secret(con)
 	if err != nil {
@@ -58,7 +55,7 @@ func (c *tokenCommand) Run(ctx context.Context, con *console) error {
 	}
 	a, err := client.post(ctx, c.URL, credentials{c.Client, secret}, form)
 	if err != nil {
-		return &exitError{exitUnknown, err}
+		return &exitError{exitUnknown, hinted(err, "is the server running, and --url right?")}
 	}
 	token, err := a.token()
 	var refused *refusedError
@@ -73,23 +70,4 @@ func (c *tokenCommand) Run(ctx context.Context, con *console) error {
 	}
 	_, err = fmt.Fprintln(con.out, token.AccessToken)
 	return err
-}
-
-// checkURL refuses what a secret must not be sent to.
-func checkURL(raw string, insecure bool) error {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "":
-		return errors.New("is not the URL of an endpoint")
-	case u.Scheme == "https", u.Scheme == "http" && (insecure || isLoopback(u.Hostname())):
-		return nil
-	case u.Scheme == "http":
-		return errors.New("must begin with https://, unless it is on this machine or --insecure-http is given")
-	}
-	return errors.New("must begin with https://")
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
