@@ -13,11 +13,7 @@ type moment struct {
 // A clock reads the present moment.
 type clock func() moment
 
-func newClock(now func() time.Time) clock {
-	if now == nil {
-		now = time.Now
-	}
-	start := now()
+func newClock(now func() time.Time, start time.Time) clock {
 	return func() moment {
 		t := now()
 		return moment{t.UnixNano(), int64(t.Sub(start))}

@@ -130,9 +130,15 @@ func New(cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	cfg.setDefaults()
+	now := cfg.Now
+	if now == nil {
+		now = time.Now
+	}
+	start := now()
 	c := &Cache{
 		cfg:     cfg,
-		clock:   newClock(cfg.Now),
+		clock:   newClock(now, start),
+		start:   start,
 		tagger:  newTagger(),
 		flights: flights{byTag: make(map[tag]*flight)},
 		slots:   make(chan struct{}, maxRefreshes),

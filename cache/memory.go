@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -20,6 +21,10 @@ type memory struct {
 	pending  map[tag]*entry
 	npending atomic.Int64 // len(pending), read without the lock
 
+	// front holds the entries that were read last, so that a token in heavy
+	// use is found by one load. What ristretto evicts leaves it too.
+	front [frontSlots]atomic.Pointer[entry]
+
 	// closing guards the store's writes: ristretto panics on a Set beside a
 	// Close.
 	closing sync.RWMutex
@@ -30,6 +35,13 @@ type memory struct {
 // is sized by. More and smaller entries only make the counting coarser.
 const typicalBytes = 1024
 
+const (
+	frontSlots = 1024
+	// reportEvery is which share of the reads from the front are told to
+	// ristretto, which must know what is in use.
+	reportEvery = 16
+)
+
 func newMemory(maxBytes int64) (*memory, error) {
 	m := &memory{maxBytes: maxBytes, pending: make(map[tag]*entry)}
 	store, err := ristretto.NewCache(&ristretto.Config[uint64, *entry]{
@@ -38,7 +50,13 @@ func newMemory(maxBytes int64) (*memory, error) {
 		BufferItems:        64,
 		IgnoreInternalCost: true, // verdict.cost counts it
 		KeyToHash:          func(word uint64) (uint64, uint64) { return word, 0 },
-		OnEvict:            func(*ristretto.Item[*entry]) { m.evictions.Add(1) },
+		OnEvict: func(item *ristretto.Item[*entry]) {
+			m.evictions.Add(1)
+			if e := item.Value; e != nil {
+				e.evicted.Store(true)
+				m.front[e.tag.slot()].CompareAndSwap(e, nil)
+			}
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -49,7 +67,15 @@ func newMemory(maxBytes int64) (*memory, error) {
 
 // get returns the entry of the tag, or nil.
 func (m *memory) get(t tag) *entry {
+	front := &m.front[t.slot()]
+	if e := front.Load(); e != nil && e.tag == t && rand.Uint32()%reportEvery != 0 {
+		return e
+	}
 	if e, ok := m.store.Get(t.word()); ok && e.tag == t {
+		front.Store(e)
+		if e.evicted.Load() { // meanwhile
+			front.CompareAndSwap(e, nil)
+		}
 		return e
 	}
 	if m.npending.Load() == 0 {
@@ -125,5 +151,8 @@ func (m *memory) close() {
 	if !m.closed {
 		m.closed = true
 		m.store.Close()
+		for i := range m.front {
+			m.front[i].Store(nil)
+		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
 	"sync"
+	"unsafe"
 )
 
 // A tag stands for a token inside this process. It is compared whole on every
@@ -19,65 +19,45 @@ type tag [16]byte
 // word is the part of the tag that ristretto files the entry under.
 func (t tag) word() uint64 { return binary.LittleEndian.Uint64(t[:]) }
 
+// slot is where the entry stands in front of the store.
+func (t tag) slot() int { return int(binary.LittleEndian.Uint16(t[8:]) % frontSlots) }
+
 // A tagger computes tags. GMAC costs a fraction of SHA-256 for tokens of JWT
 // length. Its nonce is constant, which GCM forbids for messages: here no tag
 // and no ciphertext ever leaves the process, so what remains is the keyed
 // universal hash of the token and its length.
 type tagger struct {
-	pool sync.Pool // of *scratch
-}
-
-type scratch struct {
-	sum  func(dst, token []byte) []byte
-	in   []byte
-	out  []byte
-	hash hash.Hash
+	gcm  cipher.AEAD // nil: HMAC
+	key  [16]byte
+	sums sync.Pool // of *[16]byte; the interface call would make one escape
 }
 
 func newTagger() *tagger {
-	var key [16]byte
-	rand.Read(key[:])
-	t := &tagger{}
-	if gcm := newGCM(key[:]); gcm != nil {
-		var nonce [12]byte
-		t.pool.New = func() any {
-			s := &scratch{out: make([]byte, 0, 16)}
-			s.sum = func(dst, token []byte) []byte { return gcm.Seal(dst, nonce[:], nil, token) }
-			return s
+	t := &tagger{sums: sync.Pool{New: func() any { return new([16]byte) }}}
+	rand.Read(t.key[:])
+	// The runtime may allow GCM only with random nonces (GODEBUG=fips140=only).
+	if block, err := aes.NewCipher(t.key[:]); err == nil {
+		if gcm, err := cipher.NewGCM(block); err == nil {
+			t.gcm = gcm
 		}
-		return t
-	}
-	t.pool.New = func() any {
-		s := &scratch{out: make([]byte, 0, sha256.Size), hash: hmac.New(sha256.New, key[:])}
-		s.sum = func(dst, token []byte) []byte {
-			s.hash.Reset()
-			s.hash.Write(token)
-			return s.hash.Sum(dst)
-		}
-		return s
 	}
 	return t
 }
 
-// newGCM returns nil where the runtime allows GCM only with random nonces
-// (GODEBUG=fips140=only).
-func newGCM(key []byte) (aead cipher.AEAD) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil
-	}
-	aead, err = cipher.NewGCM(block)
-	if err != nil {
-		return nil
-	}
-	return aead
-}
+var zeroNonce [12]byte
 
 func (t *tagger) tag(token string) tag {
-	s := t.pool.Get().(*scratch)
-	s.in = append(s.in[:0], token...)
-	out := tag(s.sum(s.out, s.in))
-	clear(s.in) // the token must not outlive the request in a pool
-	t.pool.Put(s)
+	// A MAC neither keeps nor changes its input, so it may read the string in
+	// place; a copy of the token would have to be cleared again.
+	data := unsafe.Slice(unsafe.StringData(token), len(token))
+	if t.gcm == nil {
+		mac := hmac.New(sha256.New, t.key[:])
+		mac.Write(data)
+		return tag(mac.Sum(nil)[:16])
+	}
+	sum := t.sums.Get().(*[16]byte)
+	t.gcm.Seal(sum[:0], zeroNonce[:], nil, data)
+	out := tag(*sum)
+	t.sums.Put(sum)
 	return out
 }

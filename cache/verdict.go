@@ -51,6 +51,7 @@ type entry struct {
 	tag        tag
 	verdict    atomic.Pointer[verdict]
 	refreshing atomic.Bool
+	evicted    atomic.Bool // left the store, so must leave the front
 	// retryAt is the monotonic time before which an authority that could not
 	// be asked is not asked again for this token's sake.
 	retryAt atomic.Int64
@@ -72,8 +73,8 @@ func (v *verdict) answer(now moment) (*sneck.Token, error) {
 // the bookkeeping of ristretto.
 func (v *verdict) cost() int64 {
 	const (
-		fixed  = 560 // entry, verdict, sneck.Token, store and policy maps
-		refuse = 320
+		fixed  = 760 // entry, verdict, sneck.Token, store and policy maps
+		refuse = 480
 		header = 16 // of a string
 	)
 	t := v.token

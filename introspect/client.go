@@ -6,28 +6,42 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
-	"github.com/hashicorp/go-retryablehttp"
-
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/jws"
 )
 
 // A Client asks one authority about tokens. It is a [sneck.Verifier], safe
 // for concurrent use. Make one with [New], and keep it: it owns connections.
 type Client struct {
-	cfg      Config
-	timeout  time.Duration
-	leeway   time.Duration
-	now      func() time.Time
-	log      *slog.Logger
-	endpoint *url.URL
-	header   http.Header // of every request, without the proof
-	turns    chan struct{}
-	http     *retryablehttp.Client
-	idle     func() // closes idle connections
-	counters counters
-	alarm    alarm
+	cfg     Config
+	timeout time.Duration
+	leeway  time.Duration
+	now     func() time.Time
+	log     *slog.Logger
+
+	// Whom to ask.
+	static     []*endpoint      // as configured
+	authority  fresh[authority] // or as discovered
+	discovered []*endpoint      // belongs to the fetch of authority
+	keys       fresh[[]jws.Key]
+
+	// How to ask.
+	header  http.Header // of every question, without the proof
+	http    *http.Client
+	fetcher fetcher
+	idle    func() // closes idle connections
+
+	// Whether to ask.
+	turns  chan struct{} // blocked senders are served in their order
+	rate   rate
+	budget budget
+
+	counters         counters
+	credentialsAlarm alarm
+	discoveryAlarm   alarm
 }
 
 var _ sneck.Verifier = (*Client)(nil)
@@ -45,34 +59,43 @@ func New(cfg Config) (*Client, error) {
 		now:     cfg.clock(),
 		log:     cfg.Logger,
 		turns:   make(chan struct{}, cfg.concurrency()),
+		rate:    newRate(cfg.Rate, cfg.burst()),
 		idle:    func() {},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	c.endpoint, _ = parseURL(cfg.Endpoint, cfg.InsecureHTTP)
+	for _, raw := range cfg.endpoints() {
+		u, _ := parseURL(raw, cfg.InsecureHTTP)
+		c.static = append(c.static, newEndpoint(u, cfg.breakAfter()))
+	}
 	c.cfg.Parameters = cloneValues(cfg.Parameters)
+	if cfg.Signed != nil {
+		signed := *cfg.Signed
+		signed.Algorithms = slices.Clone(signed.Algorithms)
+		c.cfg.Signed = &signed
+	}
 	c.header = cfg.Header.Clone()
 	if c.header == nil {
 		c.header = http.Header{}
 	}
-	c.header.Set("Accept", "application/json")
+	c.header.Set("Accept", cfg.mediaType())
 	c.header.Set("Accept-Encoding", "identity")
 	c.header.Set("Content-Type", "application/x-www-form-urlencoded")
 
 	transport := cfg.Transport
 	if transport == nil {
-		own := newTransport(cfg.TLS, cfg.concurrency(), 0)
+		own := newTransport(cfg.TLS, cfg.concurrency())
 		transport, c.idle = own, own.CloseIdleConnections
 	}
-	c.http = &retryablehttp.Client{
-		HTTPClient:   newHTTPClient(transport, &c.counters.tries),
-		RetryMax:     maxRepeats,
-		CheckRetry:   checkRetry,
-		Backoff:      backoff,
-		PrepareRetry: prepareRetry,
-		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	w := wire{next: transport, tries: &c.counters.tries}
+	if len(c.static) > 1 {
+		w.patience = c.timeout / 2
 	}
+	c.http = newHTTPClient(w)
+	c.fetcher = newFetcher(transport)
+	c.authority = fresh[authority]{fetch: c.discover, timeout: fetchTimeout, now: c.now}
+	c.keys = fresh[[]jws.Key]{fetch: c.fetchKeys, timeout: fetchTimeout, settle: unknownPause, now: c.now}
 	return c, nil
 }
 
@@ -80,8 +103,11 @@ func cloneValues(values url.Values) url.Values {
 	return url.Values(http.Header(values).Clone())
 }
 
-// Close closes idle connections. Questions in progress are not disturbed.
+// Close ends what the Client does in the background and closes idle
+// connections. Questions in progress are not disturbed.
 func (c *Client) Close() error {
+	c.keys.close()
+	c.authority.close()
 	c.idle()
 	return nil
 }
@@ -119,7 +145,11 @@ func (c *Client) verify(ctx context.Context, token string) (*sneck.Token, error)
 	if err := c.recognize(token); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	if wait := c.rate.take(asked); wait > 0 {
+		c.counters.limited.Add(1)
+		return nil, unavailable(wait, errRate)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errDeadline)
 	defer cancel()
 	select {
 	case c.turns <- struct{}{}:
@@ -131,8 +161,15 @@ func (c *Client) verify(ctx context.Context, token string) (*sneck.Token, error)
 	if err != nil {
 		return nil, err
 	}
+	if c.cfg.Signed != nil {
+		if body, err = c.open(ctx, body, asked); err != nil {
+			return nil, err
+		}
+	}
 	return c.read(body, asked)
 }
+
+var errRate = &exchangeError{"more questions than Config.Rate allows", nil}
 
 // recognize asks Config.Recognize, whose "no" is counted as malformed unless
 // the token is another's.

@@ -24,7 +24,10 @@ const good = `{"active":true,"sub":"ada","scope":"read"}`
 // asking returns a client of the server with changes to its configuration.
 func asking(t testing.TB, s *lyingserver.Server, change ...func(*introspect.Config)) *introspect.Client {
 	t.Helper()
-	cfg := introspect.Config{Endpoint: s.URL + "/introspect", Credential: introspect.Basic("api", "s3cr3t")}
+	cfg := introspect.Config{
+		Endpoint: s.URL + "/introspect", Credential: introspect.Basic("api", "s3cr3t"),
+		Timeout: time.Minute, // No test but those of the deadline depends on the speed of the machine.
+	}
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -2,25 +2,29 @@ package introspect
 
 import (
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/textproto"
 	"net/url"
-	"slices"
 	"time"
 )
 
-// Config describes an authority and how to ask it. Endpoint and Credential
-// are required; the zero value of every other field is the safe choice.
+// Config describes an authority and how to ask it. Credential and one of
+// Endpoint and Issuer are required; the zero value of every other field is the
+// safe choice.
 type Config struct {
 	// Endpoint is the URL of the introspection endpoint (RFC 7662, section
-	// 2).
+	// 2). If it is empty, the metadata of Issuer name it (RFC 8414, or OpenID
+	// Connect Discovery): they are fetched for the first question, and
+	// fetched again in the background about every hour.
 	Endpoint string
+	// Failover are further endpoints of the same authority, which know the
+	// same tokens and take the same credentials. They are asked, in their
+	// order, if those before them have failed or take more than half of the
+	// Timeout to begin with an answer.
+	Failover []string
 	// Issuer is the issuer identifier of the authority. If it is set, an
-	// answer that names another is refused (RFC 7662, section 4).
+	// answer that names another is refused (RFC 7662, section 4), and one
+	// that names none is taken to be from it.
 	Issuer string
 	// Credential proves who is asking. An authority that answers anybody is
 	// a token oracle (RFC 7662, section 4), so there is always one.
@@ -33,6 +37,8 @@ type Config struct {
 	// request.
 	Parameters url.Values
 	Header     http.Header
+	// Signed asks for signed answers (RFC 9701); nil for plain JSON.
+	Signed *SignedAnswers
 
 	// Timeout bounds one question in all, from the wait for its turn to the
 	// last byte of the answer; 2 s if zero. The deadline of the asker counts
@@ -42,9 +48,22 @@ type Config struct {
 	// same time; 64 if zero. Others wait, first come first served, within
 	// their Timeout.
 	Concurrency int
+	// Rate is how many questions per second may be asked, and Burst how many
+	// at once; a question above it is refused without a call, so that a flood
+	// of forged tokens does not reach the authority. There is no limit if
+	// Rate is zero; Burst is as many as Rate gives in a second if zero.
+	// Without a cache around the Client every request is a question.
+	Rate  float64
+	Burst int
+	// BreakAfter is how many calls in a row must fail (no answer, none in
+	// time, or a status of 500 and more) for an endpoint to be left alone for
+	// a second, twice as long after each probe that fails too, 30 s at most;
+	// 10 if zero, never if negative.
+	BreakAfter int
 
 	// Recognize looks at the form of a token before it is shown to the
-	// authority; nil shows every [sneck.ValidToken]. See [Recognizer].
+	// authority, so that garbage and other authorities' tokens are not; nil
+	// shows every [sneck.ValidToken].
 	Recognize Recognizer
 	// InvalidTokenOn400 takes every answer with status 400 that does not
 	// blame our credentials for a refusal of the token, which some old
@@ -78,122 +97,4 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-}
-
-// A Recognizer looks at a token and says whether to ask about it: nil to ask,
-// an error that wraps [sneck.ErrUnrecognized] if it is another authority's,
-// [sneck.ErrInvalid] if it can be nobody's. Any other error means that it
-// could not find out. The error must not contain the token.
-//
-// It is called for every question, so it should cost little, and must be safe
-// for concurrent use.
-type Recognizer func(token string) error
-
-const (
-	defaultTimeout     = 2 * time.Second
-	defaultConcurrency = 64
-	defaultLeeway      = 5 * time.Second
-	maxLeeway          = time.Minute
-)
-
-// reserved form parameters and headers belong to the protocol.
-var (
-	reservedParameters = []string{"token", "token_type_hint", "client_id", "client_secret", "client_assertion", "client_assertion_type"}
-	reservedHeaders    = []string{"Authorization", "Accept", "Accept-Encoding", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
-)
-
-// check returns every mistake.
-func (cfg *Config) check() error {
-	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf("introspect: "+format, args...)) }
-
-	if cfg.Endpoint == "" {
-		fault("Config.Endpoint is missing")
-	} else if _, err := parseURL(cfg.Endpoint, cfg.InsecureHTTP); err != nil {
-		fault("Config.Endpoint %w", err)
-	}
-	if cfg.Credential == nil {
-		fault("Config.Credential is missing (hint: Basic(id, secret) or Bearer(token))")
-	} else if c, ok := cfg.Credential.(checker); ok {
-		errs = append(errs, c.check(cfg))
-	}
-	for name := range cfg.Parameters {
-		if slices.Contains(reservedParameters, name) {
-			fault("Config.Parameters must not set %q", name)
-		}
-	}
-	for name := range cfg.Header {
-		if slices.Contains(reservedHeaders, textproto.CanonicalMIMEHeaderKey(name)) {
-			fault("Config.Header must not set %q", name)
-		}
-	}
-	if cfg.Timeout < 0 {
-		fault("Config.Timeout is negative")
-	}
-	if cfg.Concurrency < 0 {
-		fault("Config.Concurrency is negative")
-	}
-	if cfg.NotBeforeLeeway > maxLeeway {
-		fault("Config.NotBeforeLeeway is more than %v", maxLeeway)
-	}
-	if cfg.TLS != nil && cfg.Transport != nil {
-		fault("Config.TLS has no effect on Config.Transport (hint: set only one)")
-	}
-	return errors.Join(errs...)
-}
-
-// A checker is a credential that can find its own mistakes before it is used.
-type checker interface{ check(*Config) error }
-
-// parseURL returns an absolute URL that tokens and secrets may be sent to.
-func parseURL(raw string, insecure bool) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return nil, errors.New("is not a URL")
-	case u.Hostname() == "" || u.Opaque != "":
-		return nil, errors.New("is not an absolute URL")
-	case u.User != nil:
-		return nil, errors.New("must not hold credentials (hint: they go into Config.Credential)")
-	case u.Fragment != "":
-		return nil, errors.New("must not have a fragment")
-	case u.Scheme == "https", u.Scheme == "http" && (insecure || loopback(u.Hostname())):
-		return u, nil
-	case u.Scheme == "http":
-		return nil, errors.New("must begin with https:// (hint: plain http is for this host only, unless InsecureHTTP is set)")
-	}
-	return nil, errors.New("must begin with https://")
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func (cfg *Config) timeout() time.Duration {
-	if cfg.Timeout == 0 {
-		return defaultTimeout
-	}
-	return cfg.Timeout
-}
-
-func (cfg *Config) concurrency() int {
-	if cfg.Concurrency == 0 {
-		return defaultConcurrency
-	}
-	return cfg.Concurrency
-}
-
-func (cfg *Config) leeway() time.Duration {
-	if cfg.NotBeforeLeeway == 0 {
-		return defaultLeeway
-	}
-	return max(cfg.NotBeforeLeeway, 0)
-}
-
-func (cfg *Config) clock() func() time.Time {
-	if cfg.Now == nil {
-		return time.Now
-	}
-	return cfg.Now
 }

@@ -70,10 +70,10 @@ func describe(err error) error {
 		unsigned    *signError
 	)
 	switch {
-	case errors.As(err, &own):
-		return own
 	case errors.As(err, &unsigned):
 		return unsigned
+	case errors.As(err, &own):
+		return own
 	case errors.Is(err, context.Canceled):
 		return &exchangeError{"the question was withdrawn", context.Canceled}
 	case errors.Is(err, context.DeadlineExceeded):

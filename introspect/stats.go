@@ -16,10 +16,13 @@ type Stats struct {
 	// came, before there was an answer.
 	Withdrawn uint64
 
-	// Tries are requests sent, Retries those of them that repeat another
-	// after a fault, and Renewals those that repeat it with renewed
-	// credentials.
-	Tries, Retries, Renewals uint64
+	// Tries are requests sent. Of them, Retries repeat another after a fault,
+	// Failovers do so at another endpoint, and Renewals repeat another with
+	// renewed credentials.
+	Tries, Retries, Failovers, Renewals uint64
+	// Limited are questions above [Config.Rate], and Broken those that met no
+	// endpoint that is not left alone; Opened is how often that began.
+	Limited, Broken, Opened uint64
 	// Timeouts are questions that met the deadline of the Client.
 	Timeouts uint64
 	// BadAnswers are answers with status 200 that could not be understood.
@@ -30,7 +33,8 @@ type Stats struct {
 
 type counters struct {
 	active, invalid, unrecognized, malformed, unavailable, withdrawn atomic.Uint64
-	tries, retries, renewals, timeouts, badAnswers, credentials      atomic.Uint64
+	tries, retries, failovers, renewals, limited, broken, opened     atomic.Uint64
+	timeouts, badAnswers, credentials                                atomic.Uint64
 }
 
 // Stats returns the counters. They are read one after the other, so that
@@ -41,7 +45,8 @@ func (c *Client) Stats() Stats {
 		Active: n.active.Load(), Invalid: n.invalid.Load(),
 		Unrecognized: n.unrecognized.Load(), Malformed: n.malformed.Load(),
 		Unavailable: n.unavailable.Load(), Withdrawn: n.withdrawn.Load(),
-		Tries: n.tries.Load(), Retries: n.retries.Load(), Renewals: n.renewals.Load(),
+		Tries: n.tries.Load(), Retries: n.retries.Load(), Failovers: n.failovers.Load(), Renewals: n.renewals.Load(),
+		Limited: n.limited.Load(), Broken: n.broken.Load(), Opened: n.opened.Load(),
 		Timeouts: n.timeouts.Load(), BadAnswers: n.badAnswers.Load(), CredentialsRefused: n.credentials.Load(),
 	}
 }

@@ -1,6 +1,7 @@
 package introspect
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"mime"
@@ -22,7 +23,7 @@ const (
 // newTransport returns a transport that keeps as many connections as are
 // asked for. It wants no compression: an answer is small, and a compressed
 // one can be a bomb.
-func newTransport(config *tls.Config, connections int, firstByte time.Duration) *http.Transport {
+func newTransport(config *tls.Config, connections int) *http.Transport {
 	if config == nil {
 		config = &tls.Config{}
 	} else {
@@ -38,7 +39,6 @@ func newTransport(config *tls.Config, connections int, firstByte time.Duration) 
 		MaxIdleConns:           connections,
 		MaxIdleConnsPerHost:    connections,
 		IdleConnTimeout:        60 * time.Second,
-		ResponseHeaderTimeout:  firstByte,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 }
@@ -50,18 +50,37 @@ func newTransport(config *tls.Config, connections int, firstByte time.Duration) 
 type wire struct {
 	next  http.RoundTripper
 	tries *atomic.Uint64
+	// patience bounds the wait for the header of an answer, so that there is
+	// time left for another endpoint; none if zero.
+	patience time.Duration
 }
 
 func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.tries.Add(1)
-	return w.next.RoundTrip(r)
+	if w.patience == 0 {
+		return w.next.RoundTrip(r)
+	}
+	// The body is read under this context too. It ends with its parent.
+	ctx, cancel := context.WithCancelCause(r.Context())
+	timer := time.AfterFunc(w.patience, func() { cancel(errDeadline) })
+	response, err := w.next.RoundTrip(r.WithContext(ctx))
+	if timer.Stop() {
+		if err != nil {
+			cancel(nil)
+		}
+		return response, err
+	}
+	if err == nil {
+		_ = response.Body.Close()
+	}
+	return nil, errDeadline
 }
 
 // newHTTPClient returns a client that follows no redirect, keeps no cookies
 // and has no timeout of its own: net/http would start a goroutine for it.
-func newHTTPClient(next http.RoundTripper, tries *atomic.Uint64) *http.Client {
+func newHTTPClient(w wire) *http.Client {
 	return &http.Client{
-		Transport:     wire{next, tries},
+		Transport:     w,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -70,7 +89,7 @@ func newHTTPClient(next http.RoundTripper, tries *atomic.Uint64) *http.Client {
 // used again.
 func readBody(r *http.Response, limit int64) ([]byte, error) {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, &exchangeError{"the answer is compressed, which was not asked for", nil}
+		return nil, &badBody{"is compressed, which was not asked for"}
 	}
 	if r.ContentLength > limit {
 		return nil, errTooLong
@@ -92,7 +111,12 @@ func readBody(r *http.Response, limit int64) ([]byte, error) {
 	return body, nil
 }
 
-var errTooLong = &exchangeError{"the answer is longer than 64 KiB", nil}
+// A badBody is the error of a body that came, but is not taken.
+type badBody struct{ what string }
+
+func (e *badBody) Error() string { return "introspect: the answer " + e.what }
+
+var errTooLong = &badBody{"is longer than 64 KiB"}
 
 func readError(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {

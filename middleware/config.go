@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"time"
 
@@ -25,6 +26,24 @@ type Config struct {
 	// resource server of the same authority. Any of those servers can then
 	// replay its callers' tokens here. It excludes Audience.
 	DangerouslyAnyAudience bool
+
+	// AllowFormBody also takes the token from the parameter access_token of
+	// a form in the body of a POST, PUT or PATCH request (RFC 6750, section
+	// 2.2). The guard then reads up to 64 KiB of every such body before it
+	// knows who sent it, and hands the handler a copy.
+	AllowFormBody bool
+	// AllowQuery also takes the token from the parameter access_token in the
+	// query of a GET request (RFC 6750, section 2.3). URLs end up in logs,
+	// browser histories and Referer headers, and their tokens with them: of
+	// three ways this is the worst (RFC 9700, section 4.3.2). The answer is
+	// marked "Cache-Control: private", and the handler gets a URL without
+	// the token.
+	AllowQuery bool
+	// AllowCookie also takes the token from the cookie of this name. Browsers
+	// send cookies along with requests that other sites make, so the guard
+	// refuses those unless they are safe ([http.CrossOriginProtection]). Do
+	// not change anything on a GET.
+	AllowCookie string
 
 	// Realm names the protection space in challenges; "api" if empty.
 	Realm string
@@ -67,6 +86,9 @@ func (c *Config) check() error {
 		mistake("Audience and DangerouslyAnyAudience contradict each other")
 	case slices.Contains(c.Audience, ""):
 		mistake("Audience has an empty identifier")
+	}
+	if c.AllowCookie != "" && (&http.Cookie{Name: c.AllowCookie}).Valid() != nil {
+		mistake("AllowCookie %q is not the name of a cookie", c.AllowCookie)
 	}
 	if !quotable(c.Realm) {
 		mistake("Realm %q has characters outside of printable ASCII", c.Realm)

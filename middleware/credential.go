@@ -8,45 +8,91 @@ import (
 	"github.com/sneckauth/sneck"
 )
 
-// bearer returns the token of a request (RFC 6750, section 2.1), or "" if
-// there is none, or else the mistake that the client made.
+// A Source is where in a request its token was.
+type Source string
+
+// The sources of tokens. All but the header must be allowed in the [Config].
+const (
+	SourceHeader Source = "header"
+	SourceForm   Source = "form"
+	SourceQuery  Source = "query"
+	SourceCookie Source = "cookie"
+)
+
+// A credential is a token as a request presents it. The zero credential is
+// none.
+type credential struct {
+	token  string
+	source Source
+}
+
+// credential returns the one token of a request, or the zero credential if
+// there is none, or else the mistake that the client made. More than one is a
+// mistake even if they are equal (RFC 6750, section 2).
 //
-// A token in the query or in a form body is not looked for unless it is
-// allowed, so on its own it is no credential. A token in the header *and* one
-// in the query is a mistake all the same (RFC 6750, section 2). The body is
-// not read for that: it belongs to the handler.
+// A token in the query is no credential by itself unless it is allowed, but
+// beside another one it is a mistake all the same. The body is not read for
+// that unless it is allowed: it belongs to the handler.
 //
 // The token is free of spaces, tabs and commas, and short enough. Whether it
 // is a [sneck.ValidToken] is for the Verifier to say.
-func bearer(r *http.Request) (token string, mistake Reason) {
+func (g *Guard) credential(r *http.Request) (credential, Reason) {
+	c, mistake := fromHeader(r)
+	if mistake != "" {
+		return credential{}, mistake
+	}
+	for _, more := range g.sources {
+		tokens, mistake := more.find(r)
+		if mistake != "" {
+			return credential{}, mistake
+		}
+		for _, token := range tokens {
+			switch {
+			case c.token != "":
+				return credential{}, ReasonTwoTokens
+			case len(token) > sneck.MaxTokenBytes:
+				return credential{}, ReasonTooLong
+			case !sneck.ValidToken(token):
+				return credential{}, ReasonMalformed
+			}
+			c = credential{token, more.source}
+		}
+	}
+	if c.token != "" && c.source != SourceQuery && r.URL.RawQuery != "" && inQuery(r.URL.RawQuery) {
+		return credential{}, ReasonTwoTokens
+	}
+	return c, ""
+}
+
+// fromHeader returns the token of the Authorization header (RFC 6750, section
+// 2.1).
+func fromHeader(r *http.Request) (credential, Reason) {
 	fields := r.Header["Authorization"]
 	switch len(fields) {
 	case 0:
-		return "", ""
+		return credential{}, ""
 	case 1:
 	default:
-		return "", ReasonTwoTokens
+		return credential{}, ReasonTwoTokens
 	}
 	field := fields[0]
 	if len(field) > len("Bearer ")+sneck.MaxTokenBytes {
-		return "", ReasonTooLong
+		return credential{}, ReasonTooLong
 	}
 	scheme, token, _ := strings.Cut(field, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return "", otherScheme(field)
+		return credential{}, otherScheme(field)
 	}
 	token = strings.TrimLeft(token, " ") // 1*SP
 	switch {
 	case token == "":
-		return "", ReasonMalformed
+		return credential{}, ReasonMalformed
 	case strings.IndexByte(token, ',') >= 0:
-		return "", ReasonTwoTokens
+		return credential{}, ReasonTwoTokens
 	case strings.IndexByte(token, ' ') >= 0, strings.IndexByte(token, '\t') >= 0:
-		return "", ReasonMalformed
-	case r.URL != nil && r.URL.RawQuery != "" && inQuery(r.URL.RawQuery):
-		return "", ReasonTwoTokens
+		return credential{}, ReasonMalformed
 	}
-	return token, ""
+	return credential{token, SourceHeader}, ""
 }
 
 // otherScheme says what is wrong with credentials that do not begin with
@@ -68,16 +114,20 @@ func otherScheme(field string) Reason {
 
 // inQuery reports whether a query has a parameter named access_token.
 func inQuery(query string) bool {
-	for query != "" {
-		var pair string
-		pair, query, _ = strings.Cut(query, "&")
-		name, _, _ := strings.Cut(pair, "=")
-		if strings.IndexByte(name, '%') >= 0 {
-			name, _ = url.QueryUnescape(name)
-		}
-		if name == "access_token" {
+	for pair := range strings.SplitSeq(query, "&") {
+		if isAccessToken(pair) {
 			return true
 		}
 	}
 	return false
+}
+
+// isAccessToken reports whether a pair of a query or form is access_token and
+// its value.
+func isAccessToken(pair string) bool {
+	name, _, _ := strings.Cut(pair, "=")
+	if strings.IndexByte(name, '%') >= 0 {
+		name, _ = url.QueryUnescape(name)
+	}
+	return name == "access_token"
 }

@@ -20,6 +20,8 @@ type Decision struct {
 	Allowed bool
 	// Reason is why; it never changes its spelling.
 	Reason Reason
+	// Source is where the token was; empty if there was none.
+	Source Source
 	// Token is what the Verifier said, also if the request is refused for a
 	// reason found later; nil if there was no verdict.
 	Token *sneck.Token
@@ -59,6 +61,8 @@ const (
 	ReasonAudience     Reason = "audience"      // meant for another resource server: 401
 	ReasonBinding      Reason = "binding"       // bound to a key that was not proven: 401
 
+	ReasonCrossOrigin Reason = "cross_origin" // another site had the browser send the cookie: 403
+
 	ReasonScope     Reason = "scope"     // the token lacks scopes: 403
 	ReasonForbidden Reason = "forbidden" // no token may do this, such as by a method not listed: 403
 
@@ -80,6 +84,7 @@ var (
 	needsToken     = outcome{http.StatusUnauthorized, "", ""}
 	invalidRequest = outcome{http.StatusBadRequest, "invalid_request", "The request must carry exactly one well-formed access token"}
 	invalidToken   = outcome{http.StatusUnauthorized, "invalid_token", "The access token is expired, revoked, malformed, or not valid here"}
+	crossOrigin    = outcome{http.StatusForbidden, "invalid_request", "The request came from another site"}
 	noScope        = outcome{http.StatusForbidden, "insufficient_scope", "The access token does not grant what this request needs"}
 	unavailable    = outcome{http.StatusServiceUnavailable, "temporarily_unavailable", "The access token could not be checked, try again later"}
 )
@@ -92,6 +97,8 @@ func (r Reason) outcome() *outcome {
 		return &invalidRequest
 	case ReasonInvalid, ReasonUnrecognized, ReasonExpired, ReasonNotYet, ReasonAudience, ReasonBinding:
 		return &invalidToken
+	case ReasonCrossOrigin:
+		return &crossOrigin
 	case ReasonScope, ReasonForbidden:
 		return &noScope
 	}
@@ -147,6 +154,7 @@ func (d Decision) LogValue() slog.Value {
 	}
 	if d.Token != nil {
 		attrs = append(attrs,
+			slog.String("source", string(d.Source)),
 			slog.String("issuer", d.Token.Issuer),
 			slog.String("client_id", d.Token.ClientID),
 			slog.Duration("age", d.Age))

@@ -20,6 +20,8 @@ import (
 type Guard struct {
 	config     Config // Realm, RetryAfter and Now are filled in
 	challenges challenges
+	sources    []source // besides the header
+	crossSite  *http.CrossOriginProtection
 }
 
 // New returns a Guard, or an error that names every mistake in the config.
@@ -37,7 +39,12 @@ func New(c Config) (*Guard, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Guard{config: c, challenges: newChallenges(&c)}, nil
+	return &Guard{
+		config:     c,
+		challenges: newChallenges(&c),
+		sources:    newSources(&c),
+		crossSite:  http.NewCrossOriginProtection(),
+	}, nil
 }
 
 // Require returns middleware that admits requests whose token meets the
@@ -70,43 +77,58 @@ func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
 				g.Refuse(w, r, d)
 				return
 			}
-			if d.Token != nil {
-				r = r.WithContext(sneck.NewContext(r.Context(), d.Token))
-			}
-			h.ServeHTTP(w, r)
+			h.ServeHTTP(w, g.Admit(w, r, d))
 		})
 	}
 }
 
 // Check decides whether a request may pass, and reports the decision to the
-// Logger and to Observe. It writes nothing: see [Guard.Refuse].
+// Logger and to Observe. It writes nothing: see [Guard.Admit] and
+// [Guard.Refuse].
 func (g *Guard) Check(r *http.Request, p Policy) Decision {
 	d := g.decide(r, &p)
 	g.report(r, &d)
 	return d
 }
 
+// Admit readies a request that was allowed for its handler: it returns a
+// request whose context carries the token ([sneck.FromContext]), and sets
+// what the answer needs in the header of w.
+func (g *Guard) Admit(w http.ResponseWriter, r *http.Request, d Decision) *http.Request {
+	if !d.Allowed || d.Token == nil {
+		return r
+	}
+	r = r.WithContext(sneck.NewContext(r.Context(), d.Token))
+	if d.Source == SourceQuery {
+		w.Header().Set("Cache-Control", "private") // RFC 6750, section 2.3
+		stripQuery(r)
+	}
+	return r
+}
+
 // decide is the whole way of a request. Whatever is not admitted at its end
 // has been refused before.
 func (g *Guard) decide(r *http.Request, p *Policy) Decision {
-	token, mistake := bearer(r)
+	c, mistake := g.credential(r)
 	switch {
 	case mistake != "":
 		return Decision{Reason: mistake}
-	case token == "" && p.Optional:
+	case c.token == "" && p.Optional:
 		return Decision{Reason: ReasonAnonymous, Allowed: true}
-	case token == "":
+	case c.token == "":
 		return Decision{Reason: ReasonNoToken}
+	case c.source == SourceCookie && g.crossSite.Check(r) != nil:
+		return Decision{Reason: ReasonCrossOrigin, Source: c.source}
 	}
 
-	t, err := g.verify(r.Context(), token)
+	t, err := g.verify(r.Context(), c.token)
 	if err != nil {
-		return g.refusal(r, err)
+		return g.refusal(r, c, err)
 	}
 
 	now := g.config.Now()
 	need := p.Scopes.For(r.Method)
-	d := Decision{Token: t}
+	d := Decision{Token: t, Source: c.source}
 	if !t.VerifiedAt.IsZero() {
 		d.Age = max(now.Sub(t.VerifiedAt), 0)
 	}
@@ -149,8 +171,8 @@ func (g *Guard) verify(ctx context.Context, token string) (t *sneck.Token, err e
 }
 
 // refusal tells the three kinds of "no" apart.
-func (g *Guard) refusal(r *http.Request, err error) Decision {
-	d := Decision{Err: err}
+func (g *Guard) refusal(r *http.Request, c credential, err error) Decision {
+	d := Decision{Err: err, Source: c.source}
 	var unavailable *sneck.UnavailableError
 	var panicked *panicError
 	switch {

@@ -45,6 +45,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	for name, change := range map[string]func(*middleware.Config){
 		"contradiction":       func(c *middleware.Config) { c.DangerouslyAnyAudience = true },
 		"empty audience":      func(c *middleware.Config) { c.Audience = []string{""} },
+		"no cookie":           func(c *middleware.Config) { c.AllowCookie = "a b" },
 		"realm not ASCII":     func(c *middleware.Config) { c.Realm = "bücher" },
 		"retry after a day":   func(c *middleware.Config) { c.RetryAfter = 24 * time.Hour },
 		"no verifier, no aud": func(c *middleware.Config) { *c = middleware.Config{} },
@@ -133,6 +134,7 @@ func TestDecision(t *testing.T) {
 	d := late.Check(get("Bearer read"), policy)
 	assert.Equal(t, middleware.Decision{
 		Reason:   middleware.ReasonScope,
+		Source:   middleware.SourceHeader,
 		Token:    verdicts["read"].(*sneck.Token),
 		Required: scopes.MustParse("read write"),
 		Missing:  scopes.MustParse("write"),
@@ -211,7 +213,7 @@ func TestLogLevels(t *testing.T) {
 	mux.Handle("GET /songs/{id}", guard.Require(scopes.All("write"))(http.HandlerFunc(hello)))
 	for token, want := range map[string]string{
 		"write":   ``,
-		"read":    `level=INFO msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=scope decision.status=403 decision.issuer=https://as.example decision.client_id=app decision.age=0s decision.missing=write`,
+		"read":    `level=INFO msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=scope decision.status=403 decision.source=header decision.issuer=https://as.example decision.client_id=app decision.age=0s decision.missing=write`,
 		"unknown": `level=INFO msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=invalid decision.status=401 decision.error="sneck: token is not valid"`,
 		"down":    `level=WARN msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=unavailable decision.status=503 decision.error="connection refused"`,
 		"panic":   `level=ERROR msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=broken decision.status=503 decision.error="middleware: the verifier panicked: a value of type string"`,

@@ -65,6 +65,9 @@ var verdicts = map[string]any{
 	"shorter-aud":   with(func(t *sneck.Token) { t.Audience = []string{audience[:len(audience)-1]} }),
 	"aud-case":      with(func(t *sneck.Token) { t.Audience = []string{"https://API.example"} }),
 	"aud-slash":     with(func(t *sneck.Token) { t.Audience = []string{audience + "/"} }),
+	"songs-read":    token("songs:read"),
+	"songs-write":   token("songs:write"),
+	"read-songs":    token("read songs"),
 	"no-aud":        with(func(t *sneck.Token) { t.Audience = nil }),
 	"empty-aud":     with(func(t *sneck.Token) { t.Audience = []string{""} }),
 	"jkt":           with(func(t *sneck.Token) { t.Confirmation = &sneck.Confirmation{JKT: "x"} }),
@@ -201,7 +204,7 @@ func dump(rec *httptest.ResponseRecorder) string {
 
 func TestGuard(t *testing.T) {
 	count := 0
-	for _, group := range slices.Concat(headerGroups(), verdictGroups(), configGroups()) {
+	for _, group := range slices.Concat(headerGroups(), verdictGroups(), configGroups(), scopeGroups(), sourceGroups()) {
 		t.Run(group.name, func(t *testing.T) {
 			var reason middleware.Reason
 			config := middleware.Config{

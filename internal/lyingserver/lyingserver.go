@@ -30,6 +30,7 @@ type Server struct {
 
 // Seen is a request that a [Server] got.
 type Seen struct {
+	Remote string // address of the client's end of the connection
 	Method string
 	URL    *url.URL
 	Header http.Header
@@ -92,7 +93,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	form, _ := url.ParseQuery(string(body))
 	s.mu.Lock()
-	s.seen = append(s.seen, Seen{r.Method, r.URL, r.Header.Clone(), form, string(body)})
+	s.seen = append(s.seen, Seen{r.RemoteAddr, r.Method, r.URL, r.Header.Clone(), form, string(body)})
 	lie := s.lies[0]
 	if len(s.lies) > 1 {
 		s.lies = s.lies[1:]
@@ -175,15 +176,14 @@ func Endless() http.Handler {
 	})
 }
 
-// Bomb sends about a hundred kilobytes that are a hundred megabytes after
-// decompression.
+// Bomb sends about ten kilobytes that are ten megabytes after decompression.
 func Bomb() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
 		_, err := io.WriteString(z, `{"active":true,"x":"`)
-		for i, chunk := 0, make([]byte, 1<<20); i < 100 && err == nil; i++ {
+		for i, chunk := 0, make([]byte, 1<<20); i < 10 && err == nil; i++ {
 			_, err = z.Write(chunk)
 		}
 		_ = z.Close()
