@@ -102,6 +102,9 @@ type Config struct {
 	// zero means DefaultSecretLength, less than MinSecretLength is refused.
 	ClientSecretLength int
 
+	// Sweep says how Run and DeleteExpired clean up.
+	Sweep Sweep
+
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 	// Logger gets the causes of refusals and failures; nil is silent. Tokens

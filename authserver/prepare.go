@@ -49,7 +49,7 @@ func (c Config) prepare() (Config, error) {
 	if c.AccessToken == nil {
 		c.AccessToken = func(context.Context, *TokenRequest) (string, error) { return NewAccessToken(), nil }
 	}
-	errs = append(errs, c.prepareCodes(), c.prepareRefresh(), c.prepareGrants())
+	errs = append(errs, c.prepareCodes(), c.prepareRefresh(), c.prepareGrants(), c.Sweep.prepare())
 	if c.Scopes == nil {
 		c.Scopes = scopes.Static{}
 	}
