@@ -92,13 +92,16 @@ func (s *Server) authenticate(ctx context.Context, header http.Header, form Form
 	}
 	// A client that is not known is refused in the same words and after the
 	// same work as a wrong secret.
-	if !verifySecret(client, c.secret, s.config.Now()) {
-		return nil, invalidClient("client authentication failed", errors.Join(err, errWrongSecret))
+	secret, err := s.keeper.verify(ctx, client, c.secret, s.config.Now())
+	if errors.Is(err, errWrongSecret) {
+		return nil, invalidClient("client authentication failed", err)
+	}
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("verify a secret: %w", err))
 	}
 	if client.AuthMethod != "" && client.AuthMethod != c.method {
 		return nil, invalidClient("the client is registered for another authentication method", nil)
 	}
+	s.upgrade(ctx, client, secret, c.secret)
 	return client, nil
 }
-
-var errWrongSecret = errors.New("unknown client or wrong secret")

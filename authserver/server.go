@@ -20,6 +20,7 @@ type Server struct {
 	path     string // path of the issuer: "" or "/x/y"
 	metadata string // path of the metadata
 	grants   map[string]Grant
+	keeper   *keeper
 	// crossOrigin keeps forms of other sites from the authorization endpoint.
 	crossOrigin http.CrossOriginProtection
 }
@@ -40,7 +41,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, path: issuer.Path, metadata: metadataPath + issuer.Path}
+	s := &Server{config: config, path: issuer.Path, metadata: metadataPath + issuer.Path, keeper: newKeeper()}
 	s.grants = map[string]Grant{}
 	for _, g := range config.Grants {
 		s.grants[g.Type] = g
