@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck/scopes"
@@ -39,6 +40,12 @@ type Client struct {
 	// Grants lists the grant types that the client may use. A resource
 	// server, which only introspects, needs none.
 	Grants []string
+	// RedirectURIs lists where the authorization endpoint may send answers to.
+	// They are compared byte by byte, except that a loopback IP address may
+	// have any port.
+	RedirectURIs []string
+	// RedirectSchemes replaces Config.RedirectSchemes for the client.
+	RedirectSchemes []string
 	// Scopes are those that may be granted to the client, as far as the scope
 	// backend has them available.
 	Scopes scopes.Set
@@ -92,6 +99,14 @@ func (c *Client) Check() error {
 	if c.Public() && c.MayUse(GrantClientCredentials) {
 		bad("a public client can not use %s (hint: give it a secret)", GrantClientCredentials)
 	}
+	for _, uri := range c.RedirectURIs {
+		if u, err := url.Parse(uri); err != nil || forbiddenScheme(u.Scheme) || u.Fragment != "" {
+			bad("the redirect URI %q is not absolute, has a fragment or a forbidden scheme", uri)
+		}
+	}
+	if c.MayUse(GrantAuthorizationCode) && len(c.RedirectURIs) == 0 {
+		bad("%s needs a redirect URI", GrantAuthorizationCode)
+	}
 	for _, set := range []scopes.Set{c.Scopes, c.DefaultScopes} {
 		if _, err := scopes.Of(set...); err != nil {
 			bad("%w", err)
@@ -133,10 +148,10 @@ func isVSCHAR(s string) bool {
 // 8707, section 2).
 func validResource(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && u.Scheme != "" && (u.Host != "" || u.Opaque != "") && !containsByte(s, '#') && isVSCHAR(s)
+	return err == nil && u.Scheme != "" && (u.Host != "" || u.Opaque != "") && !strings.Contains(s, "#") && isVSCHAR(s)
 }
 
-func containsByte(s string, c byte) bool { return slices.Contains([]byte(s), c) }
+func contains(list []string, s string) bool { return slices.Contains(list, s) }
 
 // checkTTL refuses a lifetime that can not be told to clients, who count in
 // whole seconds. Zero stands for the default.

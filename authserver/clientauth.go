@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,6 +14,7 @@ import (
 const (
 	methodBasic = "client_secret_basic"
 	methodPost  = "client_secret_post"
+	methodNone  = "none"
 )
 
 // credentials is what a client presented. The method is empty for a client
@@ -68,32 +70,38 @@ func parseBasic(authorization string) (credentials, error) {
 	return credentials{id, secret, methodBasic}, nil
 }
 
-// authenticate returns the client that sent the request, which has proved to
-// know its secret.
+// authenticate returns the client that sent the request: one that has proved
+// to know its secret, or a public one, which has not proved anything.
 func (s *Server) authenticate(ctx context.Context, header http.Header, form Form) (*Client, error) {
 	c, err := readCredentials(header, form)
 	if err != nil {
 		return nil, err
-	}
-	if c.method == "" {
-		return nil, invalidClient("the client does not authenticate", nil)
 	}
 	var client *Client
 	if validID(c.id) {
 		client, err = s.config.Clients.Client(ctx, c.id)
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, unavailable(err)
+		return nil, unavailable(fmt.Errorf("look up a client: %w", err))
+	}
+	if c.method == "" {
+		if client == nil || !client.Public() {
+			return nil, invalidClient("the client does not authenticate", err)
+		}
+		return client, nil
 	}
 	// A client that is not known is refused in the same words and after the
 	// same work as a wrong secret.
-	if !verifySecret(client, c.secret, s.config.Now()) {
-		return nil, invalidClient("client authentication failed", errors.Join(err, errWrongSecret))
+	secret, err := s.keeper.verify(ctx, client, c.secret, s.config.Now())
+	if errors.Is(err, errWrongSecret) {
+		return nil, invalidClient("client authentication failed", err)
+	}
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("verify a secret: %w", err))
 	}
 	if client.AuthMethod != "" && client.AuthMethod != c.method {
 		return nil, invalidClient("the client is registered for another authentication method", nil)
 	}
+	s.upgrade(ctx, client, secret, c.secret)
 	return client, nil
 }
-
-var errWrongSecret = errors.New("unknown client or wrong secret")

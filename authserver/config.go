@@ -2,13 +2,7 @@ package authserver
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck/scopes"
@@ -41,6 +35,50 @@ type Config struct {
 	// true if AccessToken is set.
 	RecognizeToken func(token string) bool
 
+	// Login says who the user is and whether they approve. Without it, there
+	// is no authorization endpoint.
+	Login LoginFunc
+	// AuthorizationCodeTTL is the life of authorization codes: zero means one
+	// minute, more than ten are refused.
+	AuthorizationCodeTTL time.Duration
+	// PKCERequired decides which clients have to use PKCE (RFC 7636); nil
+	// means all. Public clients always have to.
+	PKCERequired func(clientID string) bool
+	// InsecureAllowPlainPKCE allows the method "plain" besides "S256": who
+	// sees the request can then use the code.
+	InsecureAllowPlainPKCE bool
+	// RedirectSchemes lists the schemes that redirect URIs may have; nil means
+	// https and http, the latter for loopback hosts.
+	RedirectSchemes []string
+	// InsecureHTTPRedirects allows http redirect URIs of any host: who listens
+	// gets the code.
+	InsecureHTTPRedirects bool
+
+	// RefreshTokenTTL is how long after the approval its refresh tokens can be
+	// used, however often they are rotated; zero means 30 days. See
+	// NoRefreshTokens and Never.
+	RefreshTokenTTL time.Duration
+	// RefreshTokenIdle is how long a refresh token can be used after it was
+	// issued; zero sets no such limit. As every use yields a new one, this
+	// ends what is not used.
+	RefreshTokenIdle time.Duration
+	// RefreshGrace is how long after its first use a refresh token may be used
+	// again by the same client, which may have lost the answer; it gets a
+	// further pair of tokens. Zero forgives nothing.
+	RefreshGrace time.Duration
+	// RefreshReuse says what reuse outside of the grace period leads to.
+	RefreshReuse ReusePolicy
+	// RotateRefreshToken decides whether a refresh token is replaced when it
+	// is used; nil replaces it always. Those of public clients always are.
+	RotateRefreshToken func(ctx context.Context, refresh Record) bool
+	// RefreshToken, if set, makes up refresh tokens instead of the built-in
+	// generator.
+	RefreshToken TokenGenerator
+
+	// Grants lists the grant types that the token endpoint answers; nil means
+	// all that are built in and have what they need.
+	Grants []Grant
+
 	// Scopes says which scopes there are; nil means the zero scopes.Static,
 	// which has "read" and "write".
 	Scopes scopes.Backend
@@ -64,11 +102,16 @@ type Config struct {
 	// zero means DefaultSecretLength, less than MinSecretLength is refused.
 	ClientSecretLength int
 
+	// Sweep says how Run and DeleteExpired clean up.
+	Sweep Sweep
+
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 	// Logger gets the causes of refusals and failures; nil is silent. Tokens
 	// and secrets are never logged.
 	Logger *slog.Logger
+
+	recognizeRefresh func(token string) bool
 }
 
 const (
@@ -79,139 +122,3 @@ const (
 	// It has to be asked for by name.
 	IntrospectionScope = "introspection"
 )
-
-const defaultAccessTokenTTL = time.Hour
-
-// prepare returns a copy of c with all defaults filled in, and every mistake.
-func (c Config) prepare() (Config, error) {
-	var errs []error
-	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("authserver: "+format, args...))
-	}
-	if err := checkIssuer(c.Issuer); err != nil {
-		bad("Issuer: %w", err)
-	}
-	if c.Store == nil {
-		bad("Store is missing (hint: NewMemory for a start, or an adapter)")
-	}
-	if c.Clients == nil {
-		bad("Clients is missing (hint: NewMemory for a start, or an adapter)")
-	}
-	if err := checkTTL("AccessTokenTTL", c.AccessTokenTTL); err != nil {
-		bad("%w", err)
-	}
-	if c.AccessTokenTTL == 0 {
-		c.AccessTokenTTL = defaultAccessTokenTTL
-	}
-	if c.RecognizeToken == nil {
-		c.RecognizeToken = WellFormed
-		if c.AccessToken != nil {
-			c.RecognizeToken = func(string) bool { return true }
-		}
-	}
-	if c.AccessToken == nil {
-		c.AccessToken = func(context.Context, *TokenRequest) (string, error) { return NewAccessToken(), nil }
-	}
-	if c.Scopes == nil {
-		c.Scopes = scopes.Static{}
-	}
-	var err error
-	if c.DefaultScopes, err = expandDefaults(c.Scopes, c.DefaultScopes); err != nil {
-		bad("DefaultScopes: %w", err)
-	}
-	if slices.Contains(c.Audience, "") {
-		bad("Audience has an empty entry")
-	}
-	c.Audience = slices.Clone(c.Audience)
-	if c.ClientSecretLength != 0 && (c.ClientSecretLength < MinSecretLength || c.ClientSecretLength > maxSecret) {
-		bad("ClientSecretLength %d is not in %d to %d", c.ClientSecretLength, MinSecretLength, maxSecret)
-	}
-	if c.ClientSecretLength == 0 {
-		c.ClientSecretLength = DefaultSecretLength
-	}
-	if c.ClientID == nil {
-		c.ClientID = func() string { return string(appendRandom(nil, 32)) }
-	}
-	if c.ClientSecret == nil {
-		n := c.ClientSecretLength
-		c.ClientSecret = func() string { return string(appendRandom(nil, max(n, 0))) }
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	return c, errors.Join(errs...)
-}
-
-// checkIssuer refuses what is not an issuer identifier (RFC 8414, section 2)
-// in the one spelling that clients compare byte by byte.
-func checkIssuer(issuer string) error {
-	if issuer == "" {
-		return errors.New("is missing (hint: the URL under which clients reach the server, such as https://auth.example.com)")
-	}
-	u, err := url.Parse(issuer)
-	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "" || !isVSCHAR(issuer) || strings.ContainsAny(issuer, ` "\`):
-		return fmt.Errorf("%q is not a URL", issuer)
-	case strings.ContainsAny(issuer, "?#"):
-		return fmt.Errorf("%q has a query or a fragment", issuer)
-	case u.User != nil:
-		return errors.New("has user information")
-	case strings.HasSuffix(u.Path, "/"):
-		return fmt.Errorf("%q ends with a slash (hint: leave it out)", issuer)
-	case u.EscapedPath() != u.Path || hasDotSegment(u.Path) || strings.Contains(u.Path, "//"):
-		return fmt.Errorf("the path of %q is not in its plain form", issuer)
-	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
-		return nil
-	case u.Scheme == "http":
-		return fmt.Errorf("%q is not https (hint: http is for loopback hosts only)", issuer)
-	}
-	return fmt.Errorf("%q is not https", issuer)
-}
-
-func hasDotSegment(path string) bool {
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "." || segment == ".." {
-			return true
-		}
-	}
-	return false
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// expandDefaults checks the default scopes against those that exist.
-func expandDefaults(backend scopes.Backend, names []string) ([]string, error) {
-	all, err := backend.All(context.Background())
-	if err != nil {
-		return nil, fmt.Errorf("ask for all scopes: %w", err)
-	}
-	if err := scopes.CheckDescribed(all); err != nil {
-		return nil, err
-	}
-	known := make(scopes.Set, len(all))
-	for i, d := range all {
-		known[i] = d.Name
-	}
-	var expanded []string
-	for _, name := range names {
-		if name == AllScopes {
-			expanded = append(expanded, known.Without(scopes.Set{IntrospectionScope})...)
-		} else {
-			expanded = append(expanded, name)
-		}
-	}
-	set, err := scopes.Of(expanded...)
-	if err != nil {
-		return nil, err
-	}
-	if unknown := set.Without(known); len(unknown) > 0 {
-		return nil, fmt.Errorf("%q are not among the scopes %q", []string(unknown), []string(known))
-	}
-	return set, nil
-}

@@ -33,6 +33,7 @@ func (e *Error) Unwrap() error { return e.Err }
 const (
 	codeInvalidRequest       = "invalid_request"
 	codeInvalidClient        = "invalid_client"
+	codeInvalidGrant         = "invalid_grant"
 	codeInvalidScope         = "invalid_scope"
 	codeInvalidTarget        = "invalid_target"
 	codeUnauthorizedClient   = "unauthorized_client"

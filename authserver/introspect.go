@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -47,6 +48,9 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 	if err != nil {
 		return nil, err
 	}
+	if caller.Public() {
+		return caller, invalidClient("the client does not authenticate", nil)
+	}
 	if !caller.Introspect {
 		return caller, &Error{
 			Code: codeUnauthorizedClient, Description: "the client may not introspect tokens",
@@ -80,11 +84,16 @@ func (c *Client) mayKnow(r Record) bool {
 
 // claims returns what is said about a live access token.
 func (s *Server) claims(r Record) ([]byte, error) {
-	return json.Marshal(introspection{
+	data, err := json.Marshal(introspection{
 		Active: true, Scope: r.Scopes.String(), ClientID: r.Client, TokenType: typeBearer,
 		Expires: unix(r.Expires), Issued: unix(r.Issued), NotBefore: unix(r.NotBefore),
 		Subject: r.Subject, Audience: r.Audience, Issuer: s.config.Issuer, ID: tokenID(r.Key),
 	})
+	if more := bytes.TrimSpace(r.Extra); err == nil && len(more) > 2 {
+		// Two objects that have no member in common become one.
+		data = append(append(data[:len(data)-1], ','), more[1:]...)
+	}
+	return data, err
 }
 
 // unix returns the seconds since 1970, and 0 for the zero time.

@@ -212,6 +212,26 @@ func (m *Memory) PutClient(_ context.Context, c *Client) error {
 	return nil
 }
 
+// UpgradeSecret implements [SecretUpgrader].
+func (m *Memory) UpgradeSecret(_ context.Context, clientID, from, to string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.clients[clientID]
+	if c == nil {
+		return ErrNotFound
+	}
+	// Others may be reading the client.
+	copied := *c
+	copied.Secrets = slices.Clone(c.Secrets)
+	for i := range copied.Secrets {
+		if copied.Secrets[i].Hash == from {
+			copied.Secrets[i].Hash = to
+		}
+	}
+	m.clients[clientID] = &copied
+	return nil
+}
+
 // DeleteClient deletes the client with the ID, if there is one. What was
 // issued to it lives on; Revoke ends that.
 func (m *Memory) DeleteClient(_ context.Context, id string) error {

@@ -21,6 +21,10 @@ type metadata struct {
 	RevocationMethods     []string   `json:"revocation_endpoint_auth_methods_supported"`
 	Grants                []string   `json:"grant_types_supported"`
 	Scopes                scopes.Set `json:"scopes_supported,omitempty"`
+	AuthorizationEndpoint string     `json:"authorization_endpoint,omitempty"`
+	ResponseModes         []string   `json:"response_modes_supported,omitempty"`
+	ChallengeMethods      []string   `json:"code_challenge_methods_supported,omitempty"`
+	ResponseIssuer        bool       `json:"authorization_response_iss_parameter_supported,omitempty"`
 	// ResponseTypes is required even where there is no authorization
 	// endpoint that could answer with one.
 	ResponseTypes []string `json:"response_types_supported"`
@@ -33,18 +37,34 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	secretMethods := []string{methodBasic, methodPost}
-	data, err := json.Marshal(metadata{
+	tokenMethods := secretMethods
+	for _, g := range s.grants {
+		if g.Public {
+			tokenMethods = []string{methodBasic, methodPost, methodNone}
+		}
+	}
+	m := metadata{
 		Issuer:                s.config.Issuer,
 		TokenEndpoint:         s.config.Issuer + pathToken,
-		TokenAuthMethods:      secretMethods,
+		TokenAuthMethods:      tokenMethods,
 		IntrospectionEndpoint: s.config.Issuer + pathIntrospect,
 		IntrospectionMethods:  secretMethods,
 		RevocationEndpoint:    s.config.Issuer + pathRevoke,
-		RevocationMethods:     secretMethods,
+		RevocationMethods:     tokenMethods,
 		Grants:                slices.Sorted(maps.Keys(s.grants)),
 		Scopes:                all,
 		ResponseTypes:         []string{},
-	})
+	}
+	if s.config.Login != nil {
+		m.AuthorizationEndpoint = s.config.Issuer + pathAuthorize
+		m.ResponseTypes, m.ResponseModes = []string{"code"}, []string{"query"}
+		m.ChallengeMethods = []string{pkceS256}
+		if s.config.InsecureAllowPlainPKCE {
+			m.ChallengeMethods = append(m.ChallengeMethods, pkcePlain)
+		}
+		m.ResponseIssuer = true
+	}
+	data, err := json.Marshal(m)
 	if err != nil {
 		s.refuse(w, r, nil, err)
 		return

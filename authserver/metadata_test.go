@@ -29,7 +29,7 @@ func TestAP05_AP06_Metadata(t *testing.T) {
 		`"revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],` +
 		`"grant_types_supported":["client_credentials"],"scopes_supported":["read","write","admin","introspection"],` +
 		`"response_types_supported":[]}`
-	w := newWorld(t)
+	w := newWorld(t, func(c *authserver.Config) { c.RefreshTokenTTL = authserver.NoRefreshTokens })
 	assert.Equal(t, reply{200, http.Header{
 		"Content-Type": {"application/json"}, "Cache-Control": {"public, max-age=300"},
 		"Access-Control-Allow-Origin": {"*"},

@@ -9,8 +9,6 @@ import (
 	"github.com/sneckauth/sneck"
 )
 
-const codeInvalidGrant = "invalid_grant"
-
 // serveRevoke revokes a token of the client that asks (RFC 7009). A token that
 // is not known is as good as revoked.
 func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) (*Client, error) {
@@ -24,7 +22,7 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) 
 		return client, invalidRequest("token is missing")
 	}
 	var record Record
-	if err = ErrNotFound; sneck.ValidToken(token) && s.config.RecognizeToken(token) {
+	if err = ErrNotFound; sneck.ValidToken(token) && (s.config.RecognizeToken(token) || s.config.recognizeRefresh(token)) {
 		record, err = s.config.Store.Get(ctx, KeyOf(token))
 	}
 	switch {
@@ -34,7 +32,12 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) 
 	case record.Client != client.ID:
 		return client, &Error{Code: codeInvalidGrant, Description: "the token was issued to another client"}
 	default:
-		if _, err := s.config.Store.Revoke(ctx, Selector{Key: record.Key}); err != nil {
+		// With a refresh token, all of its family ends (RFC 7009, section 2.1).
+		which := Selector{Key: record.Key}
+		if record.Kind == KindRefresh && record.Family != "" {
+			which = Selector{Family: record.Family}
+		}
+		if _, err := s.config.Store.Revoke(ctx, which); err != nil {
 			return client, unavailable(fmt.Errorf("revoke a token: %w", err))
 		}
 		s.config.Logger.LogAttrs(ctx, slog.LevelInfo, "token revoked",

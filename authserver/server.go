@@ -19,7 +19,10 @@ type Server struct {
 	config   Config
 	path     string // path of the issuer: "" or "/x/y"
 	metadata string // path of the metadata
-	grants   map[string]grantFunc
+	grants   map[string]Grant
+	keeper   *keeper
+	// crossOrigin keeps forms of other sites from the authorization endpoint.
+	crossOrigin http.CrossOriginProtection
 }
 
 var (
@@ -38,8 +41,11 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, path: issuer.Path, metadata: metadataPath + issuer.Path}
-	s.grants = map[string]grantFunc{GrantClientCredentials: s.clientCredentials}
+	s := &Server{config: config, path: issuer.Path, metadata: metadataPath + issuer.Path, keeper: newKeeper()}
+	s.grants = map[string]Grant{}
+	for _, g := range config.Grants {
+		s.grants[g.Type] = g
+	}
 	return s, nil
 }
 
@@ -48,6 +54,7 @@ func (s *Server) Issuer() string { return s.config.Issuer }
 
 // The paths of the endpoints below that of the issuer.
 const (
+	pathAuthorize  = "/authorize"
 	pathToken      = "/token"
 	pathIntrospect = "/introspect"
 	pathRevoke     = "/revoke"
@@ -73,6 +80,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		path = below
 	}
 	switch path {
+	case pathAuthorize:
+		switch {
+		case s.config.Login == nil:
+			http.NotFound(w, r)
+		case r.Method != http.MethodGet && r.Method != http.MethodPost:
+			s.refuse(w, r, nil, methodNotAllowed(w, "GET, POST"))
+		default:
+			s.serveAuthorize(w, r)
+		}
+		return
 	case pathToken:
 		serve = s.serveToken
 	case pathIntrospect:
@@ -128,7 +145,13 @@ func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client,
 	if unknown := c.Scopes.Without(all); len(unknown) > 0 {
 		return nil, "", fmt.Errorf("authserver: client %q: Scopes %q are not among the server's %q", c.ID, []string(unknown), []string(all))
 	}
-	if err := c.Check(); err != nil {
+	errs := []error{c.Check()}
+	for _, uri := range c.RedirectURIs {
+		if err := checkRedirectURI(uri, s.redirectSchemes(&c), s.config.InsecureHTTPRedirects); err != nil {
+			errs = append(errs, fmt.Errorf("authserver: client %q: redirect URI %q: %w", c.ID, uri, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
 		return nil, "", err
 	}
 	return &c, plain, nil
@@ -144,55 +167,4 @@ func (s *Server) allScopes(ctx context.Context) (scopes.Set, error) {
 		names[i] = d.Name
 	}
 	return names, nil
-}
-
-// find returns the live access token that was presented. ErrNotFound covers
-// all that is none, without distinction.
-func (s *Server) find(ctx context.Context, token string) (Record, error) {
-	if !sneck.ValidToken(token) || !s.config.RecognizeToken(token) {
-		return Record{}, ErrNotFound
-	}
-	now := s.config.Now()
-	r, err := s.config.Store.Get(ctx, KeyOf(token))
-	switch {
-	case err != nil:
-		return Record{}, err
-	case r.Kind != KindAccess, !r.Spent.IsZero(), r.ExpiredAt(now), now.Before(r.NotBefore):
-		return Record{}, ErrNotFound
-	}
-	return r, nil
-}
-
-// Verify says what one of the server's own access tokens means, by a look into
-// the store. It does not look at the audience: that is for the route to
-// decide. Errors are as [sneck.Verifier] has them; a token without the
-// server's prefix is not recognized.
-func (s *Server) Verify(ctx context.Context, token string) (*sneck.Token, error) {
-	if !sneck.ValidToken(token) {
-		return nil, fmt.Errorf("authserver: %w: malformed", sneck.ErrInvalid)
-	}
-	if !s.config.RecognizeToken(token) {
-		if strings.HasPrefix(token, AccessTokenPrefix) {
-			return nil, fmt.Errorf("authserver: %w: damaged", sneck.ErrInvalid)
-		}
-		return nil, sneck.ErrUnrecognized
-	}
-	asked := s.config.Now()
-	r, err := s.find(ctx, token)
-	if errors.Is(err, ErrNotFound) {
-		return nil, fmt.Errorf("authserver: %w: unknown, expired or revoked", sneck.ErrInvalid)
-	}
-	if err != nil {
-		return nil, &sneck.UnavailableError{Err: fmt.Errorf("authserver: ask the store: %w", err)}
-	}
-	claims, err := s.claims(r)
-	if err != nil {
-		return nil, err
-	}
-	return &sneck.Token{
-		Issuer: s.config.Issuer, Subject: r.Subject, ClientID: r.Client, Audience: r.Audience,
-		Scopes: r.Scopes, ID: tokenID(r.Key), Type: typeBearer,
-		IssuedAt: r.Issued, NotBefore: r.NotBefore, Expires: r.Expires,
-		VerifiedAt: asked, Source: "store", RawClaims: claims,
-	}, nil
 }

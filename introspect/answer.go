@@ -102,7 +102,7 @@ func (c *Client) enforce(t *sneck.Token, past bool, typ, use string) error {
 		return errExpired
 	case t.NotBefore.After(now.Add(c.leeway)):
 		return errNotYet
-	case notAccess[kind(t.Type)], notAccess[kind(typ)], use != "" && !accessUse[kind(use)]:
+	case isNotAccess(t.Type), isNotAccess(typ), use != "" && !accessUse[kind(use)]:
 		return errWrongUse
 	case c.cfg.Issuer != "" && t.Issuer != "" && t.Issuer != c.cfg.Issuer:
 		return errOtherIssue
@@ -126,6 +126,14 @@ var (
 	}
 	accessUse = map[string]bool{"access": true, "access_token": true}
 )
+
+func isNotAccess(s string) bool {
+	switch s {
+	case "", "Bearer", "bearer", "DPoP": // nearly always
+		return false
+	}
+	return notAccess[kind(s)]
+}
 
 // kind strips what says nothing about the kind of a token.
 func kind(s string) string {

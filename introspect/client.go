@@ -112,8 +112,12 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Verify asks the authority about the token. [Token.VerifiedAt] is the moment
-// Verify was called.
+// Verify asks the authority about the token, or refuses it without a call if
+// it is not a [sneck.ValidToken] or [Config.Recognize] says so. It returns
+// within [Config.Timeout], with a Token that is active, within its times, and
+// of the configured issuer, or with one of the three kinds of "no". The
+// VerifiedAt of the Token is when Verify was called, before the question was
+// sent. If the answer has no "iss", its Issuer is the configured one.
 func (c *Client) Verify(ctx context.Context, token string) (*sneck.Token, error) {
 	t, err := c.verify(ctx, token)
 	n := &c.counters

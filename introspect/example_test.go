@@ -2,6 +2,7 @@ package introspect_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,4 +48,40 @@ func ExampleNew_mistakes() {
 	// Output:
 	// introspect: Config.Endpoint must begin with https:// (hint: plain http is for this host only, unless InsecureHTTP is set)
 	// introspect: Config.Credential is missing (hint: Basic(id, secret) or Bearer(token))
+}
+
+// A bearer token in a file that something else renews.
+func ExampleRotating() {
+	_, err := introspect.New(introspect.Config{
+		Issuer:     "https://login.example.com",
+		Credential: introspect.Rotating(introspect.File("/does/not/exist"), introspect.Bearer),
+	})
+	fmt.Println(err)
+	// Output: introspect: stat /does/not/exist: no such file or directory
+}
+
+// An access token that is obtained, and renewed in time, with a key that never
+// leaves this host.
+func ExampleClientCredentials() {
+	issuer := "https://login.example.com"
+	_, key, _ := ed25519.GenerateKey(nil)
+	client, err := introspect.New(introspect.Config{
+		Issuer: issuer, // names the introspection endpoint in its metadata
+		Credential: introspect.ClientCredentials(introspect.TokenRequest{
+			Endpoint: issuer + "/token",
+			Issuer:   issuer,
+			Scope:    "introspect",
+			Credential: introspect.PrivateKeyJWT(introspect.Assertion{
+				ClientID: "api",
+				Key:      introspect.StaticKey(introspect.PrivateKey{Key: key, ID: "2026-11"}),
+			}),
+		}),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	fmt.Println(client.Stats().Tries)
+	// Output: 0
 }

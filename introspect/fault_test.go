@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -177,4 +178,25 @@ func TestCancelledQuestionsCostNobodyAConnection(t *testing.T) {
 		connections[seen.Remote] = true
 	}
 	assert.LessOrEqual(t, len(connections), 3)
+}
+
+func TestHTTP2(t *testing.T) {
+	var protocol string
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protocol = r.Proto
+		lyingserver.Answer(good).ServeHTTP(w, r)
+	}))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	c, err := introspect.New(introspect.Config{
+		Endpoint: s.URL, Credential: introspect.Bearer("x"), TLS: &tls.Config{RootCAs: roots}, Timeout: time.Minute,
+	})
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Verify(t.Context(), "abc")
+	require.NoError(t, err)
+	assert.Equal(t, "HTTP/2.0", protocol)
 }

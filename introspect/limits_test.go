@@ -30,7 +30,7 @@ func scriptedClient(t *testing.T, transport scripted, change ...func(*introspect
 	return c
 }
 
-func TestBreaker(t *testing.T) {
+func TestIC13_BreakerOpensAndRecoversByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down, calls := true, 0
 		c := scriptedClient(t, func(*http.Request) (*http.Response, error) {

@@ -101,3 +101,39 @@ func TestRefusedCredentialsAreLoggedButDoNotFloodTheLog(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(log.String(), "level=ERROR"))
 	assert.Contains(t, log.String(), "times=20")
 }
+
+// The same for what is fetched besides: our own access token, metadata, keys.
+func TestSecretsOfFetchesAppearInNoErrorAndNoLog(t *testing.T) {
+	const token, secret = "t0k3n", "s3cr3t"
+	lies := map[string]http.Handler{
+		"HTML":        lyingserver.Typed("text/s3cr3t", secret),
+		"member":      lyingserver.Answer(`{"s3cr3t":1,"s3cr3t":2}`),
+		"issuer":      lyingserver.Answer(`{"issuer":"s3cr3t","access_token":"s3cr3t","token_type":"s3cr3t"}`),
+		"error":       lyingserver.Status(400, `{"error":"s3cr3t"}`),
+		"credentials": lyingserver.Status(401, secret),
+		"status line": lyingserver.Raw("HTTP/1.1 s3cr3t\r\n\r\n"),
+		"location":    lyingserver.Status(302, "", "Location", "http://[s3cr3t"),
+	}
+	for name, lie := range lies {
+		for _, discover := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, discover), func(t *testing.T) {
+				var log bytes.Buffer
+				s := lyingserver.New(t, lie)
+				c := asking(t, s, func(cfg *introspect.Config) {
+					cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+					if discover {
+						cfg.Endpoint, cfg.Issuer = "", s.URL
+					}
+					cfg.Credential = introspect.ClientCredentials(introspect.TokenRequest{
+						Endpoint: s.URL + "/token", Credential: introspect.Post("api", secret), Timeout: time.Minute,
+					})
+				})
+				got, err := c.Verify(t.Context(), token)
+				requireUnavailable(t, got, err)
+				text := fmt.Sprintf("%v %+v %#v %v", err, err, err, c.Stats()) + log.String()
+				assert.NotContains(t, text, token)
+				assert.NotContains(t, text, secret)
+			})
+		}
+	}
+}

@@ -2,6 +2,8 @@ package introspect_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 	_ "time/tzdata"
@@ -21,6 +23,22 @@ func TestSettings(t *testing.T) {
 		_, err = asking(t, s).Verify(t.Context(), "abc")
 		require.NoError(t, err)
 		assert.Equal(t, "/introspect", s.Last(t).URL.Path)
+
+		t.Run("several", func(t *testing.T) {
+			down := lyingserver.New(t, lyingserver.Status(500, ""))
+			c := asking(t, down, func(cfg *introspect.Config) { cfg.Failover = []string{s.URL + "/second"} })
+			_, err := c.Verify(t.Context(), "abc")
+			require.NoError(t, err)
+			assert.Equal(t, "/second", s.Last(t).URL.Path)
+		})
+		t.Run("by issuer", func(t *testing.T) {
+			as := lyingserver.New(t)
+			as.Lie(lyingserver.Answer(`{"issuer":"` + as.URL + `","introspection_endpoint":"` + s.URL + `/discovered"}`))
+			_, err := asking(t, as, discovering(as.URL)).Verify(t.Context(), "abc")
+			require.NoError(t, err)
+			assert.Equal(t, "/.well-known/oauth-authorization-server", as.Last(t).URL.Path)
+			assert.Equal(t, "/discovered", s.Last(t).URL.Path)
+		})
 	})
 	t.Run("resource_server_auth_token", func(t *testing.T) {
 		s := lyingserver.New(t, lyingserver.Answer(good))
@@ -28,6 +46,32 @@ func TestSettings(t *testing.T) {
 		_, err := c.Verify(t.Context(), "abc")
 		require.NoError(t, err)
 		assert.Equal(t, "Bearer mF_9.B5f-4.1JqM", s.Last(t).Header.Get("Authorization"))
+
+		t.Run("file", func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "token")
+			require.NoError(t, os.WriteFile(path, []byte("one\n"), 0o600))
+			c := asking(t, s, func(cfg *introspect.Config) {
+				cfg.Credential = introspect.Rotating(introspect.File(path), introspect.Bearer)
+			})
+			for _, token := range []string{"one", "two"} {
+				require.NoError(t, os.WriteFile(path, []byte(token+"\n"), 0o600))
+				_, err := c.Verify(t.Context(), "abc")
+				require.NoError(t, err)
+				assert.Equal(t, "Bearer "+token, s.Last(t).Header.Get("Authorization"))
+			}
+		})
+		t.Run("client_credentials", func(t *testing.T) {
+			as := lyingserver.New(t, lyingserver.Answer(`{"access_token":"obtained","token_type":"Bearer","expires_in":60}`))
+			c := asking(t, s, func(cfg *introspect.Config) {
+				cfg.Credential = introspect.ClientCredentials(introspect.TokenRequest{
+					Endpoint: as.URL + "/token", Credential: introspect.Basic("api", "s3cr3t"), Timeout: time.Minute,
+				})
+			})
+			_, err := c.Verify(t.Context(), "abc")
+			require.NoError(t, err)
+			assert.Equal(t, "client_credentials", as.Last(t).Form.Get("grant_type"))
+			assert.Equal(t, "Bearer obtained", s.Last(t).Header.Get("Authorization"))
+		})
 	})
 	t.Run("resource_server_introspection_credentials", func(t *testing.T) {
 		s := lyingserver.New(t, lyingserver.Answer(good))

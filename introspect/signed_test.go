@@ -270,3 +270,24 @@ func TestSignedAnswersWithMistakes(t *testing.T) {
 	}
 	assert.NotContains(t, err.Error(), "ES256")
 }
+
+func FuzzSignedAnswer(f *testing.F) {
+	f.Add(good)
+	f.Add("eyJhbGciOiJub25lIiwidHlwIjoidG9rZW4taW50cm9zcGVjdGlvbitqd3QifQ.e30.")
+	f.Add("eyJhbGciOiJFUzI1NiIsInR5cCI6InRva2VuLWludHJvc3BlY3Rpb24rand0Iiwia2lkIjoiZWMifQ.e30.AAAA")
+	keys := testKeys()
+	p := &pages{pages: map[string]http.Handler{}}
+	c, err := introspect.New(introspect.Config{
+		Endpoint: askAt, Issuer: "https://as.example.com", Credential: introspect.Bearer("x"), Transport: p, Timeout: time.Minute,
+		Signed: &introspect.SignedAnswers{Audience: "api", JWKS: jwksAt},
+	})
+	require.NoError(f, err)
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: keys.ec.Public(), KeyID: "ec"}}})
+	require.NoError(f, err)
+	p.set(jwksAt, lyingserver.Answer(string(set)))
+	f.Fuzz(func(t *testing.T, body string) {
+		p.set(askAt, lyingserver.Typed(signedType, body))
+		got, err := c.Verify(t.Context(), "abc")
+		requireUnavailable(t, got, err) // Nobody can sign but the authority.
+	})
+}

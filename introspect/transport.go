@@ -31,14 +31,17 @@ func newTransport(config *tls.Config, connections int) *http.Transport {
 	}
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 	return &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		TLSClientConfig:        config,
-		TLSHandshakeTimeout:    5 * time.Second,
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true,
-		MaxIdleConns:           connections,
-		MaxIdleConnsPerHost:    connections,
-		IdleConnTimeout:        60 * time.Second,
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:     config,
+		TLSHandshakeTimeout: 5 * time.Second,
+		ForceAttemptHTTP2:   true,
+		DisableCompression:  true,
+		MaxIdleConns:        connections,
+		MaxIdleConnsPerHost: connections,
+		IdleConnTimeout:     60 * time.Second,
+		// All questions share one connection of HTTP/2. If it is dead without
+		// a word, they would time out for many minutes.
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 2 * time.Second, WriteByteTimeout: 5 * time.Second},
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 }

@@ -146,6 +146,14 @@ func TestClients(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "changed", got.Name)
 
+	better := authserver.HashGenerated("y")
+	require.NoError(t, s.UpgradeSecret(t.Context(), "app", "$sha256$another", better))
+	require.NoError(t, s.UpgradeSecret(t.Context(), "app", app.Secrets[0].Hash, better))
+	got, err = s.Client(t.Context(), "app")
+	require.NoError(t, err)
+	assert.Equal(t, []authserver.Secret{{Hash: better, Expires: app.Secrets[0].Expires}}, got.Secrets)
+	require.ErrorIs(t, s.UpgradeSecret(t.Context(), "nobody", "", better), authserver.ErrNotFound)
+
 	require.Error(t, s.PutClient(t.Context(), &authserver.Client{}))
 	require.NoError(t, other.DeleteClient(t.Context(), "app"))
 	require.NoError(t, other.DeleteClient(t.Context(), "app"))

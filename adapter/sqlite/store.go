@@ -119,7 +119,7 @@ func open(ctx context.Context, path string) (_ *Store, err error) {
 	if s.get, err = s.readers.PrepareContext(ctx, selectRecord); err != nil {
 		return nil, err
 	}
-	s.client, err = s.readers.PrepareContext(ctx, `SELECT data FROM clients WHERE id = ?`)
+	s.client, err = s.readers.PrepareContext(ctx, selectClient)
 	return s, err
 }
 
