@@ -23,8 +23,9 @@ type claims struct {
 	hasScope                      bool
 	scp                           []string
 	cnf                           *sneck.Confirmation
-	foreign                       string // see the function of that name
-	refused                       error  // the first mistake; reading goes on, as iss decides whose it is
+	mark                          mark // the strongest there is, for tokens without a type
+	markedBy                      string
+	refused                       error // the first mistake; reading goes on, as iss decides whose it is
 }
 
 // claimNames are the names that no other spelling of is let pass. What this
@@ -89,8 +90,8 @@ func (c *claims) member(name, value []byte) error {
 			c.scp, _ = jws.Strings(value)
 		}
 	case "nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "htu", "token_introspection", "typ", "token_use":
-		if c.foreign == "" {
-			c.foreign = foreign(string(name), value)
+		if m := markOf(string(name), value); m > c.mark {
+			c.mark, c.markedBy = m, string(name)
 		}
 	default:
 		if jws.Variant(name, claimNames) {
@@ -164,6 +165,10 @@ const maxDate = 253402300799
 // date reads a NumericDate: seconds since 1970, with or without a fraction
 // (RFC 7519, section 2).
 func (c *claims) date(name string, value []byte, dst *time.Time) {
+	if whole, ok := integer(value); ok {
+		*dst = time.Unix(whole, 0).UTC()
+		return
+	}
 	seconds, err := strconv.ParseFloat(string(value), 64)
 	if err != nil || !(seconds >= 0 && seconds <= maxDate) {
 		c.refuse(errors.New(name + " is not a number of seconds in a sane range"))
@@ -171,6 +176,22 @@ func (c *claims) date(name string, value []byte, dst *time.Time) {
 	}
 	whole, fraction := math.Modf(seconds)
 	*dst = time.Unix(int64(whole), int64(fraction*1e9)).UTC()
+}
+
+// integer reads what dates are nearly always written as: up to 11 digits,
+// which is less than maxDate. value is a JSON value, so there are no leading
+// zeros.
+func integer(value []byte) (n int64, ok bool) {
+	if len(value) > 11 {
+		return 0, false
+	}
+	for _, c := range value {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
 }
 
 // scopes returns what the token grants.

@@ -15,8 +15,11 @@ import (
 // its arguments. Nothing is fetched yet.
 func NewJWKS(url string, f Fetch) (*Remote, error) {
 	_, err := checkURL(url)
+	if err != nil {
+		err = fmt.Errorf("jwt: key set %q: %w", url, err)
+	}
 	if err := errors.Join(err, f.check()); err != nil {
-		return nil, fmt.Errorf("jwt: key set %q: %w", url, err)
+		return nil, err
 	}
 	return newRemote(url, &locator{url: url}, f), nil
 }
@@ -38,10 +41,10 @@ func Discover(issuer string, f Fetch) (*Remote, error) {
 func discover(issuer string, f Fetch) (*Remote, error) {
 	u, err := checkURL(issuer)
 	if err == nil && (u.RawQuery != "" || u.ForceQuery) {
-		err = errors.New("jwt: an issuer has no query")
+		err = errors.New("an issuer has no query")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("jwt: issuer %q: %w (hint: set its Keys, if it has no metadata)", issuer, err)
+		return nil, fmt.Errorf("jwt: issuer %q: %w", issuer, err)
 	}
 	path := strings.TrimSuffix(u.EscapedPath(), "/")
 	origin := u.Scheme + "://" + u.Host

@@ -175,12 +175,12 @@ func public(ip netip.Addr) bool {
 func checkURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Opaque != "" {
-		return nil, errors.New("jwt: not a URL that keys are fetched from (hint: https://host/path)")
+		return nil, errors.New("not a URL of the form https://host/path (hint: an issuer that is no URL needs Keys)")
 	}
 	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
 		return u, nil
 	}
-	return nil, errors.New("jwt: keys are fetched by https only (hint: http works for 127.0.0.1, ::1 and localhost)")
+	return nil, errors.New("keys are fetched by https only (hint: http works for 127.0.0.1, ::1 and localhost)")
 }
 
 func isLoopback(host string) bool {

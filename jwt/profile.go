@@ -26,10 +26,12 @@ const (
 	//
 	// Without a type, tokens that the issuer signs for other purposes could
 	// be taken for access tokens, so those that can be told apart by their
-	// claims are refused: ID tokens with a nonce or a hash, logout and
+	// claims are refused: ID tokens with a hash or a nonce (unless the claim
+	// "typ" or "token_use" says that it is an access token), logout and
 	// security event tokens, DPoP proofs, introspection answers, and tokens
-	// whose "typ" or "token_use" claim says so. An ID token without any of
-	// these is told apart by its audience only: configure the Guard's.
+	// whose "typ" or "token_use" says that they are something else. An ID
+	// token without any of these is told apart by its audience only:
+	// configure the Guard's.
 	Legacy
 )
 
@@ -43,20 +45,34 @@ func (p Profile) typed(h *jws.Header) bool {
 	return p == Legacy && (h.Type == "" || h.TypeIs("jwt"))
 }
 
-// foreign returns the name of the claim by which a token of the Legacy profile
-// is known to be no access token, or "".
-func foreign(name string, value []byte) string {
+// A mark is what a claim says about the purpose of a token that has no type.
+type mark int
+
+const (
+	silent  mark = iota
+	hint         // it is probably something else
+	access       // it is an access token
+	foreign      // it is something else
+)
+
+// markOf returns what a claim of the Legacy profile says about its token.
+func markOf(name string, value []byte) mark {
+	said, ok := jws.String(value)
 	switch name {
-	case "nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "htu", "token_introspection":
-		return name
-	case "typ":
-		if s, ok := jws.String(value); !ok || !strings.EqualFold(s, "Bearer") && !strings.EqualFold(s, "DPoP") {
-			return name
+	case "at_hash", "c_hash", "s_hash", "events", "htm", "htu", "token_introspection":
+		return foreign
+	case "nonce":
+		return hint
+	case "typ": // Keycloak
+		if ok && (strings.EqualFold(said, "Bearer") || strings.EqualFold(said, "DPoP")) {
+			return access
 		}
-	case "token_use":
-		if s, ok := jws.String(value); !ok || s != "access" {
-			return name
+		return foreign
+	case "token_use": // Cognito
+		if ok && said == "access" {
+			return access
 		}
+		return foreign
 	}
-	return ""
+	return silent
 }

@@ -42,7 +42,7 @@ type Remote struct {
 	failed  int                  // fetches that failed since the last good one
 	err     error                // why the last one failed
 	retry   time.Time            // when it is worth to try again after a failure
-	unknown time.Time            // when the last fetch for an unknown key, or the first of all, began
+	unknown time.Time            // when the last fetch that looked for an unknown key began
 	missing map[string]time.Time // key IDs that are not in the set, and until when that is believed
 	closed  bool
 	running sync.WaitGroup
@@ -118,18 +118,15 @@ func (r *Remote) decide(now time.Time, alg, kid string) (key *Key, wait *flight,
 	case r.closed:
 		return nil, nil, false, &sneck.UnavailableError{Err: errClosed}
 	case s == nil || !now.Before(s.dead):
-		if wait, own = r.begin(now, false); wait == nil {
+		if wait, own = r.begin(now); wait == nil {
 			return nil, nil, false, r.unavailable(now)
-		}
-		if s == nil && own {
-			r.unknown = now
 		}
 		return nil, wait, own, nil
 	case !now.Before(s.hard) && r.failed == 0:
-		wait, own = r.begin(now, false)
+		wait, own = r.begin(now)
 		return nil, wait, own, nil
 	case !now.Before(s.soft):
-		r.begin(now, false)
+		r.begin(now)
 	}
 	if key = s.find(alg, kid); key != nil {
 		return key, nil, false, nil
@@ -154,7 +151,7 @@ func (r *Remote) miss(now time.Time, s *snapshot, kid string) (*Key, *flight, bo
 		}
 		return nil, nil, false, ErrNoKey
 	}
-	wait, own := r.begin(now, true)
+	wait, own := r.begin(now)
 	if wait == nil {
 		return nil, nil, false, r.unavailable(now)
 	}
@@ -179,6 +176,8 @@ func (r *Remote) settle(alg, kid string, own bool) (*Key, *flight, bool, error) 
 		return nil, nil, false, r.unavailable(now)
 	}
 	if own {
+		// Whatever it was begun for, this fetch answered for the unknown key.
+		r.unknown = s.fetched
 		r.believeMissing(now, kid)
 		return nil, nil, false, ErrNoKey
 	}
@@ -187,7 +186,7 @@ func (r *Remote) settle(alg, kid string, own bool) (*Key, *flight, bool, error) 
 
 // begin joins or begins a fetch. It returns nil if after a failure it is too
 // early for another. It is called with the lock held.
-func (r *Remote) begin(now time.Time, unknown bool) (f *flight, own bool) {
+func (r *Remote) begin(now time.Time) (f *flight, own bool) {
 	if r.flight != nil {
 		return r.flight, false
 	}

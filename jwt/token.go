@@ -48,8 +48,8 @@ func (c *claims) complete(p Profile) error {
 		return refusal("exp is missing")
 	}
 	if p == Legacy {
-		if c.foreign != "" {
-			return refusal("claim " + c.foreign + " is not one of an access token")
+		if c.mark == foreign || c.mark == hint {
+			return refusal("claim " + c.markedBy + " is not one of an access token")
 		}
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -144,6 +145,40 @@ func TestVerifyAsksForNoKeyInVain(t *testing.T) {
 		_, err := v.Verify(t.Context(), token)
 		assert.Error(t, err)
 	}
+}
+
+// However long it is, garbage costs nothing.
+func TestVerifyGarbageIsCheap(t *testing.T) {
+	v := newVerifier(t, allKeys(t))
+	for name, token := range map[string]string{
+		"a million dots": strings.Repeat(".", 1e6), "a megabyte of header": strings.Repeat("a", 1<<20) + ".b.c",
+		"opaque": "opaque", "8000 dots": strings.Repeat("a.", 4000),
+	} {
+		assert.LessOrEqual(t, testing.AllocsPerRun(10, func() { v.Verify(t.Context(), token) }), 2.0, name)
+	}
+}
+
+// From discovery to a new key, as a service lives through it.
+func TestVerifyDiscovered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &authority{set: keysOf("old"), metadata: map[string]string{
+			issuerID + "/.well-known/oauth-authorization-server": `{"issuer":"` + issuerID + `","jwks_uri":"` + jwksURL + `"}`,
+		}}
+		v, err := jwt.New(jwt.Config{Issuers: []jwt.Issuer{{ID: issuerID}}, Fetch: jwt.Fetch{HTTPClient: a.client()}})
+		require.NoError(t, err)
+		verify := func(kid string) string {
+			s := withKid(kid)
+			_, err := v.Verify(t.Context(), s.sign(s.header(), claimsOf(issuerID)))
+			return kind(err)
+		}
+		assert.Equal(t, "valid", verify("old"))
+		a.change(func(a *authority) { a.set = keysOf("old", "new") })
+		assert.Equal(t, "valid", verify("new"))
+		assert.Equal(t, "invalid", verify("made-up"))
+		assert.Equal(t, 2, a.fetches())
+		require.NoError(t, v.Close())
+		assert.Equal(t, "unavailable", verify("new"))
+	})
 }
 
 func TestNewReportsEveryMistake(t *testing.T) {
