@@ -60,7 +60,7 @@ func (m *Memory) Get(ctx context.Context, key string) ([]byte, error) {
 	if !ok || !time.Now().Before(v.expires) {
 		return nil, nil
 	}
-	return append([]byte(nil), v.bytes...), nil
+	return append([]byte{}, v.bytes...), nil
 }
 
 // Set implements [cache.Store].
