@@ -39,8 +39,15 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 	if len(granted) == 0 {
 		return "", ErrAccessDenied
 	}
-	claims, err := joinClaims(approval.Authentication, approval.Claims)
+	who, err := json.Marshal(approval.Authentication)
 	if err != nil {
+		return "", err
+	}
+	claims, err := mergeClaims(approval.Claims, who)
+	if err != nil {
+		return "", err
+	}
+	if err := checkClaims(claims); err != nil {
 		return "", err
 	}
 	extra, err := json.Marshal(codeExtra{
@@ -61,30 +68,6 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 	}
 	s.logApproval(ctx, a, granted)
 	return code, nil
-}
-
-// joinClaims returns the claims of the access tokens of an approval, or nil.
-func joinClaims(who Authentication, more json.RawMessage) (json.RawMessage, error) {
-	members := map[string]json.RawMessage{}
-	if more != nil {
-		if err := checkClaims(more); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(more, &members); err != nil {
-			return nil, err
-		}
-	}
-	data, err := json.Marshal(who)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(data, &members); err != nil {
-		return nil, err
-	}
-	if len(members) == 0 {
-		return nil, nil
-	}
-	return json.Marshal(members)
 }
 
 // AuthorizationCode is the grant of a client that got a code from the

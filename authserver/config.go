@@ -79,6 +79,9 @@ type Config struct {
 	// all that are built in and have what they need.
 	Grants []Grant
 
+	// Hooks are called at each step.
+	Hooks Hooks
+
 	// Scopes says which scopes there are; nil means the zero scopes.Static,
 	// which has "read" and "write".
 	Scopes scopes.Backend

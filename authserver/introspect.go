@@ -44,7 +44,7 @@ var inactive = struct {
 
 func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Form) (*Client, error) {
 	ctx := r.Context()
-	caller, err := s.authenticate(ctx, r.Header, form)
+	caller, err := s.authenticate(r, form)
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +63,12 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 	}
 	record, err := s.find(ctx, token)
 	if errors.Is(err, ErrNotFound) || err == nil && !caller.mayKnow(record) {
+		return caller, answer(w, http.StatusOK, inactive)
+	}
+	if err == nil {
+		record, err = s.hookIntrospect(ctx, caller, record)
+	}
+	if errors.Is(err, ErrNotFound) {
 		return caller, answer(w, http.StatusOK, inactive)
 	}
 	if err != nil {
