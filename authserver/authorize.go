@@ -49,6 +49,10 @@ type AuthorizationRequest struct {
 	Prompt string
 	// LoginHint is who the client thinks the user is; nothing vouches for it.
 	LoginHint string
+	// UserCode is what a user has typed who connects a device (RFC 8628); empty
+	// otherwise. There is no RedirectURI then, and an approval for GET is
+	// confirmed by the user on a page of the server.
+	UserCode string
 	// Form holds all parameters, for what has no field here.
 	Form Form
 
@@ -91,11 +95,7 @@ func (a Authentication) authTime() time.Time {
 // serveAuthorize answers at the authorization endpoint (RFC 6749, section
 // 4.1.1). The parameters are in the query; a body belongs to the Login's page.
 func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	noStore(w)
-	h.Set("Content-Security-Policy", "frame-ancestors 'none'")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
+	protectPage(w.Header())
 	if err := s.crossOrigin.Check(r); err != nil {
 		s.page(w, r, nil, http.StatusForbidden, "the request came from another site", err)
 		return
@@ -135,6 +135,15 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.redirect(w, r, a, url.Values{"code": {code}})
+}
+
+// protectPage keeps a page out of frames and caches, and its URL to itself.
+func protectPage(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	h.Set("Content-Security-Policy", "frame-ancestors 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
 }
 
 // authorizationTarget finds the client and where it wants the answer. Until

@@ -78,7 +78,9 @@ func (w *world) ask(client string, changes ...string) reply {
 
 // pages are the headers of everything that the authorization endpoint answers.
 func pages(more ...string) http.Header {
-	return noStore(append(more, "Content-Security-Policy", "frame-ancestors 'none'", "X-Frame-Options", "DENY", "Referrer-Policy", "no-referrer")...)
+	return noStore(append([]string{
+		"Content-Security-Policy", "frame-ancestors 'none'", "X-Frame-Options", "DENY", "Referrer-Policy", "no-referrer",
+	}, more...)...)
 }
 
 func (w *world) code(t *testing.T, client string, changes ...string) string {

@@ -54,6 +54,10 @@ type Config struct {
 	// gets the code.
 	InsecureHTTPRedirects bool
 
+	// DeviceCodeTTL is how long a user has to connect a device, in whole
+	// seconds; zero means ten minutes, more than an hour is refused.
+	DeviceCodeTTL time.Duration
+
 	// RefreshTokenTTL is how long after the approval its refresh tokens can be
 	// used, however often they are rotated; zero means 30 days. See
 	// NoRefreshTokens and Never.

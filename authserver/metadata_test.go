@@ -41,6 +41,23 @@ func TestAP05_AP06_Metadata(t *testing.T) {
 	assert.Equal(t, 404, get(w, issuer+"/token/").status)
 }
 
+func TestAP07_MetadataWithLogin(t *testing.T) {
+	w := newCodeWorld(t)
+	assert.Equal(t, `{"issuer":"https://auth.example.com","token_endpoint":"https://auth.example.com/token",`+
+		`"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],`+
+		`"introspection_endpoint":"https://auth.example.com/introspect",`+
+		`"introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],`+
+		`"revocation_endpoint":"https://auth.example.com/revoke",`+
+		`"revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],`+
+		`"grant_types_supported":["authorization_code","client_credentials","refresh_token","urn:ietf:params:oauth:grant-type:device_code"],`+
+		`"scopes_supported":["read","write","admin","introspection"],`+
+		`"authorization_endpoint":"https://auth.example.com/authorize",`+
+		`"device_authorization_endpoint":"https://auth.example.com/device_authorization",`+
+		`"response_modes_supported":["query"],"code_challenge_methods_supported":["S256"],`+
+		`"authorization_response_iss_parameter_supported":true,"response_types_supported":["code"]}`,
+		get(w, issuer+"/.well-known/oauth-authorization-server").body)
+}
+
 func TestAP05_PathOfTheIssuerIsInserted(t *testing.T) {
 	w := newWorld(t, func(c *authserver.Config) { c.Issuer = issuer + "/a/b" })
 	var m struct {

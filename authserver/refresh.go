@@ -49,8 +49,7 @@ type refreshExtra struct {
 
 // refreshes reports whether the client gets refresh tokens.
 func (s *Server) refreshes(c *Client) bool {
-	_, known := s.grants[GrantRefreshToken]
-	return known && c.MayUse(GrantRefreshToken) && s.config.RefreshTokenTTL > 0
+	return s.grantsType(GrantRefreshToken) && c.MayUse(GrantRefreshToken) && s.config.RefreshTokenTTL > 0
 }
 
 // refreshRecord returns the record of the refresh token of an issue, but for
