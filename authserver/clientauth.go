@@ -74,10 +74,8 @@ func parseBasic(authorization string) (credentials, error) {
 // to know its secret, or a public one, which has not proved anything.
 func (s *Server) authenticate(r *http.Request, form Form) (*Client, error) {
 	client, err := s.identify(r.Context(), r.Header, form)
-	if err == nil && s.config.Hooks.Client != nil {
-		if err = s.config.Hooks.Client(r, client); err != nil {
-			err = fmt.Errorf("client hook: %w", err)
-		}
+	if err == nil {
+		err = s.hookClient(r, client)
 	}
 	if err != nil {
 		return nil, err

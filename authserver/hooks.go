@@ -40,6 +40,16 @@ type Hooks struct {
 	Revoked func(ctx context.Context, r Record, n int64)
 }
 
+func (s *Server) hookClient(r *http.Request, c *Client) error {
+	if s.config.Hooks.Client == nil {
+		return nil
+	}
+	if err := s.config.Hooks.Client(r, c); err != nil {
+		return fmt.Errorf("client hook: %w", err)
+	}
+	return nil
+}
+
 func (s *Server) hookScopes(ctx context.Context, r *TokenRequest) error {
 	if s.config.Hooks.Scopes == nil {
 		return nil

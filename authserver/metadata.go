@@ -56,6 +56,9 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		Scopes:                all,
 		ResponseTypes:         []string{},
 	}
+	if all.Has(IntrospectionScope) {
+		m.IntrospectionMethods = append(secretMethods[:len(secretMethods):len(secretMethods)], typeBearer)
+	}
 	if s.grantsType(GrantDeviceCode) {
 		m.DeviceEndpoint = s.config.Issuer + pathDeviceAuthorization
 	}
