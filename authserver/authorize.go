@@ -56,6 +56,7 @@ type AuthorizationRequest struct {
 	// Form holds all parameters, for what has no field here.
 	Form Form
 
+	server    *Server
 	state     string
 	named     bool // the client has named the redirect URI
 	challenge challenge
@@ -72,6 +73,9 @@ type Approval struct {
 	Authentication
 	// Claims is said about the tokens besides: a JSON object, or nil.
 	Claims json.RawMessage
+	// Remember has the consent remembered, so that it need not be asked for
+	// again: see [AuthorizationRequest.Consented].
+	Remember bool
 }
 
 // An Authentication says how a user was authenticated.
@@ -165,7 +169,7 @@ func (s *Server) authorizationTarget(ctx context.Context, form Form) (*Authoriza
 		return nil, err
 	}
 	return &AuthorizationRequest{
-		Client: client, RedirectURI: uri, named: form.Get("redirect_uri") != "", Form: form, state: form.Get("state"),
+		server: s, Client: client, RedirectURI: uri, named: form.Get("redirect_uri") != "", Form: form, state: form.Get("state"),
 		Prompt: form.Get("prompt"), LoginHint: form.Get("login_hint"),
 	}, nil
 }

@@ -36,6 +36,11 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 	if err != nil {
 		return "", err
 	}
+	if approval.Remember {
+		if err := s.remember(ctx, record); err != nil {
+			return "", err
+		}
+	}
 	code := mint(codePrefix)
 	record.Key = KeyOf(code)
 	if err := s.config.Store.Create(ctx, record); err != nil {

@@ -412,6 +412,7 @@ func TestCodeSettings(t *testing.T) {
 			require.ErrorContains(t, err, "AuthorizationCodeTTL")
 		}
 	})
+	t.Run("request_approval_prompt", settingPrompt)
 	t.Run("pkce_required", func(t *testing.T) {
 		w := newCodeWorld(t, func(c *authserver.Config) {
 			c.PKCERequired = func(string) bool { return false }

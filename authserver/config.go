@@ -38,6 +38,9 @@ type Config struct {
 	// Login says who the user is and whether they approve. Without it, there
 	// is no authorization endpoint.
 	Login LoginFunc
+	// ApprovalPrompt says when users are asked for consent; zero means every
+	// time.
+	ApprovalPrompt ApprovalPrompt
 	// AuthorizationCodeTTL is the life of authorization codes: zero means one
 	// minute, more than ten are refused.
 	AuthorizationCodeTTL time.Duration
@@ -83,6 +86,9 @@ type Config struct {
 	// all that are built in and have what they need.
 	Grants []Grant
 
+	// Decoder reads the parameters of requests that do not come from a
+	// browser; nil means DecodeForm.
+	Decoder Decoder
 	// Hooks are called at each step.
 	Hooks Hooks
 

@@ -56,7 +56,7 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := &AuthorizationRequest{
-		Client: client, Scopes: record.Scopes, Audience: record.Audience, UserCode: typed, Form: form,
+		server: s, Client: client, Scopes: record.Scopes, Audience: record.Audience, UserCode: typed, Form: form,
 	}
 	approval, err := s.config.Login(w, r, a)
 	denied := errors.Is(err, ErrAccessDenied)

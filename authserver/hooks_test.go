@@ -18,6 +18,7 @@ import (
 func TestExtensionSettings(t *testing.T) {
 	t.Run("oauth2_validator_class", settingHooks)
 	t.Run("oauth2_server_class", settingGrants)
+	t.Run("oauth2_backend_class", settingDecoder)
 }
 
 func hooked(t *testing.T, h authserver.Hooks) *world {
@@ -201,4 +202,41 @@ func settingGrants(t *testing.T) {
 		errors.New(`authserver: Grants has "urn:example:voucher" twice`),
 		errors.New("authserver: Grants[2] lacks a type or Handle"),
 	).Error())
+}
+
+func settingDecoder(t *testing.T) {
+	withType := func(contentType, body string) *http.Request {
+		r := request("/token", body, as("app")...)
+		r.Header.Set("Content-Type", contentType)
+		return r
+	}
+	open := func() *world {
+		return newWorld(t, func(c *authserver.Config) { c.Decoder = authserver.DecodeJSON })
+	}
+	const good = `{"grant_type":"client_credentials","scope":"read","resource":["https://api.example.com"],"client_id":""}`
+	assert.Equal(t, issued("read"), send(open(), withType("application/json", good)))
+	assert.Equal(t, issued("read"), send(open(), withType("application/json; charset=UTF-8", `{"grant_type":"client_credentials","resource":"https://api.example.com"}`)))
+	assert.Equal(t, issued("read"), send(open(), withType("application/x-www-form-urlencoded", credentialsGrant)), "forms still work")
+	assert.Equal(t, 415, send(newWorld(t), withType("application/json", good)).status, "off by default")
+	assert.Equal(t, 415, send(open(), withType("application/json; charset=utf-16", good)).status)
+	for body, description := range map[string]string{
+		``:     "the body is not a JSON object with distinct members",
+		`null`: "the body is not a JSON object with distinct members",
+		`[]`:   "the body is not a JSON object with distinct members",
+		`{"grant_type":"client_credentials","grant_type":"x"}`: "the body is not a JSON object with distinct members",
+		`{"grant_type":1}`:                    "a member of the JSON object is not a string",
+		`{"grant_type":null}`:                 "a member of the JSON object is not a string",
+		`{"grant_type":["x"]}`:                "a member of the JSON object is not a string",
+		`{"resource":null}`:                   "a member of the JSON object is not a string",
+		`{"resource":[1]}`:                    "a member of the JSON object is not a string",
+		`{"Grant_type":"client_credentials"}`: "grant_type is missing",
+	} {
+		assert.Equal(t, refusal(400, "invalid_request", description), send(open(), withType("application/json", body)), body)
+	}
+	w := newWorld(t, func(c *authserver.Config) {
+		c.Decoder = func(http.ResponseWriter, *http.Request) (authserver.Form, error) {
+			return authserver.Form{"grant_type": {"client_credentials"}}, nil
+		}
+	})
+	assert.Equal(t, issued("read"), send(w, withType("text/plain", "anything")))
 }

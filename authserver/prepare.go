@@ -76,6 +76,9 @@ func (c Config) prepare() (Config, error) {
 		n := c.ClientSecretLength
 		c.ClientSecret = func() string { return string(appendRandom(nil, max(n, 0))) }
 	}
+	if c.Decoder == nil {
+		c.Decoder = DecodeForm
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -93,6 +96,9 @@ func (c *Config) prepareCodes() error {
 	}
 	if c.AuthorizationCodeTTL < 0 || c.AuthorizationCodeTTL > maxCodeTTL {
 		errs = append(errs, fmt.Errorf("authserver: AuthorizationCodeTTL %v is not in 0 to %v", c.AuthorizationCodeTTL, maxCodeTTL))
+	}
+	if c.ApprovalPrompt != PromptForce && c.ApprovalPrompt != PromptAuto {
+		errs = append(errs, fmt.Errorf("authserver: ApprovalPrompt %d is not known", c.ApprovalPrompt))
 	}
 	if c.DeviceCodeTTL == 0 {
 		c.DeviceCodeTTL = defaultDeviceTTL

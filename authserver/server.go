@@ -111,7 +111,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, nil, methodNotAllowed(w, "POST"))
 		return
 	}
-	form, err := readForm(w, r)
+	form, err := s.config.Decoder(w, r)
 	if err != nil {
 		s.refuse(w, r, nil, err)
 		return
