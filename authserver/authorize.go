@@ -49,9 +49,14 @@ type AuthorizationRequest struct {
 	Prompt string
 	// LoginHint is who the client thinks the user is; nothing vouches for it.
 	LoginHint string
+	// UserCode is what a user has typed who connects a device (RFC 8628); empty
+	// otherwise. There is no RedirectURI then, and an approval for GET is
+	// confirmed by the user on a page of the server.
+	UserCode string
 	// Form holds all parameters, for what has no field here.
 	Form Form
 
+	server    *Server
 	state     string
 	named     bool // the client has named the redirect URI
 	challenge challenge
@@ -68,6 +73,9 @@ type Approval struct {
 	Authentication
 	// Claims is said about the tokens besides: a JSON object, or nil.
 	Claims json.RawMessage
+	// Remember has the consent remembered, so that it need not be asked for
+	// again: see [AuthorizationRequest.Consented].
+	Remember bool
 }
 
 // An Authentication says how a user was authenticated.
@@ -91,11 +99,7 @@ func (a Authentication) authTime() time.Time {
 // serveAuthorize answers at the authorization endpoint (RFC 6749, section
 // 4.1.1). The parameters are in the query; a body belongs to the Login's page.
 func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	noStore(w)
-	h.Set("Content-Security-Policy", "frame-ancestors 'none'")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
+	protectPage(w.Header())
 	if err := s.crossOrigin.Check(r); err != nil {
 		s.page(w, r, nil, http.StatusForbidden, "the request came from another site", err)
 		return
@@ -137,6 +141,15 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	s.redirect(w, r, a, url.Values{"code": {code}})
 }
 
+// protectPage keeps a page out of frames and caches, and its URL to itself.
+func protectPage(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	h.Set("Content-Security-Policy", "frame-ancestors 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+}
+
 // authorizationTarget finds the client and where it wants the answer. Until
 // both are known to be good, errors are shown to the user.
 func (s *Server) authorizationTarget(ctx context.Context, form Form) (*AuthorizationRequest, error) {
@@ -156,7 +169,7 @@ func (s *Server) authorizationTarget(ctx context.Context, form Form) (*Authoriza
 		return nil, err
 	}
 	return &AuthorizationRequest{
-		Client: client, RedirectURI: uri, named: form.Get("redirect_uri") != "", Form: form, state: form.Get("state"),
+		server: s, Client: client, RedirectURI: uri, named: form.Get("redirect_uri") != "", Form: form, state: form.Get("state"),
 		Prompt: form.Get("prompt"), LoginHint: form.Get("login_hint"),
 	}, nil
 }

@@ -22,6 +22,21 @@ type Clients interface {
 	Client(ctx context.Context, id string) (*Client, error)
 }
 
+// A ClientRegistry is a [Clients] that clients can be added to. The server does
+// not need it; commands and pages that manage clients do.
+type ClientRegistry interface {
+	Clients
+	// PutClient adds a client or replaces the one with the same ID, after it
+	// was checked.
+	PutClient(ctx context.Context, c *Client) error
+	// DeleteClient deletes the client with the ID, if there is one. What was
+	// issued to it lives on; Store.Revoke ends that.
+	DeleteClient(ctx context.Context, id string) error
+	// ListClients returns up to limit clients in the order of their IDs, byte
+	// by byte, beginning after the given one.
+	ListClients(ctx context.Context, after string, limit int) ([]*Client, error)
+}
+
 // A Client is an application or a resource server that is known to the
 // authorization server. The zero value of every field is the choice that
 // allows least.
@@ -73,6 +88,19 @@ func (c *Client) Public() bool { return len(c.Secrets) == 0 }
 
 // MayUse reports whether the client may use a grant type.
 func (c *Client) MayUse(grantType string) bool { return slices.Contains(c.Grants, grantType) }
+
+// clone returns a copy that shares nothing with c.
+func (c *Client) clone() *Client {
+	copied := *c
+	copied.Secrets = slices.Clone(c.Secrets)
+	for _, list := range []*[]string{
+		&copied.Grants, &copied.RedirectURIs, &copied.RedirectSchemes, (*[]string)(&copied.Scopes),
+		(*[]string)(&copied.DefaultScopes), &copied.Audience, &copied.Resources, &copied.Serves,
+	} {
+		*list = slices.Clone(*list)
+	}
+	return &copied
+}
 
 // Check returns what is wrong with the client, all mistakes joined, or nil.
 func (c *Client) Check() error {

@@ -72,7 +72,18 @@ func parseBasic(authorization string) (credentials, error) {
 
 // authenticate returns the client that sent the request: one that has proved
 // to know its secret, or a public one, which has not proved anything.
-func (s *Server) authenticate(ctx context.Context, header http.Header, form Form) (*Client, error) {
+func (s *Server) authenticate(r *http.Request, form Form) (*Client, error) {
+	client, err := s.identify(r.Context(), r.Header, form)
+	if err == nil {
+		err = s.hookClient(r, client)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return client, nil
+}
+
+func (s *Server) identify(ctx context.Context, header http.Header, form Form) (*Client, error) {
 	c, err := readCredentials(header, form)
 	if err != nil {
 		return nil, err

@@ -21,70 +21,65 @@ type codeExtra struct {
 
 // issueCode issues an authorization code for what was approved.
 func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approval *Approval) (string, error) {
-	if approval.Subject == "" {
-		return "", errors.New("the approval has no subject")
+	now := s.config.Now()
+	record := Record{
+		Kind: KindCode, Family: string(appendRandom(nil, familyLen)), Client: a.Client.ID,
+		Audience: a.Audience, Issued: now, Expires: now.Add(s.config.AuthorizationCodeTTL),
 	}
-	// A user that could pass for a client would have its rights (RFC 9700,
-	// section 4.15).
-	switch _, err := s.config.Clients.Client(ctx, approval.Subject); {
-	case err == nil:
-		return "", errors.New("the subject of the approval is the ID of a client")
-	case !errors.Is(err, ErrNotFound):
-		return "", fmt.Errorf("look up a client: %w", err)
-	}
-	granted := a.Scopes
-	if approval.Scopes != nil {
-		granted = intersect(a.Scopes, approval.Scopes)
-	}
-	if len(granted) == 0 {
-		return "", ErrAccessDenied
-	}
-	claims, err := joinClaims(approval.Authentication, approval.Claims)
+	claims, err := s.accept(ctx, a, approval, &record)
 	if err != nil {
 		return "", err
 	}
-	extra, err := json.Marshal(codeExtra{
+	record.Extra, err = json.Marshal(codeExtra{
 		RedirectURI: a.RedirectURI, Named: a.named, Challenge: a.challenge, Claims: claims,
 	})
 	if err != nil {
 		return "", err
 	}
-	now := s.config.Now()
-	record := Record{
-		Kind: KindCode, Family: string(appendRandom(nil, familyLen)), Client: a.Client.ID, Subject: approval.Subject,
-		Scopes: granted, Audience: a.Audience, Issued: now, Expires: now.Add(s.config.AuthorizationCodeTTL), Extra: extra,
+	if approval.Remember {
+		if err := s.remember(ctx, record); err != nil {
+			return "", err
+		}
 	}
 	code := mint(codePrefix)
 	record.Key = KeyOf(code)
 	if err := s.config.Store.Create(ctx, record); err != nil {
 		return "", fmt.Errorf("store a code: %w", err)
 	}
-	s.logApproval(ctx, a, granted)
+	s.logApproval(ctx, a, record.Scopes)
 	return code, nil
 }
 
-// joinClaims returns the claims of the access tokens of an approval, or nil.
-func joinClaims(who Authentication, more json.RawMessage) (json.RawMessage, error) {
-	members := map[string]json.RawMessage{}
-	if more != nil {
-		if err := checkClaims(more); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(more, &members); err != nil {
-			return nil, err
-		}
+// accept checks an approval and takes it over into a record: who, and how much
+// of what was asked for. It returns the claims of the tokens.
+func (s *Server) accept(ctx context.Context, a *AuthorizationRequest, approval *Approval, r *Record) (json.RawMessage, error) {
+	if approval.Subject == "" {
+		return nil, errors.New("the approval has no subject")
 	}
-	data, err := json.Marshal(who)
+	// A user that could pass for a client would have its rights (RFC 9700,
+	// section 4.15).
+	switch _, err := s.config.Clients.Client(ctx, approval.Subject); {
+	case err == nil:
+		return nil, errors.New("the subject of the approval is the ID of a client")
+	case !errors.Is(err, ErrNotFound):
+		return nil, fmt.Errorf("look up a client: %w", err)
+	}
+	r.Subject, r.Scopes = approval.Subject, a.Scopes
+	if approval.Scopes != nil {
+		r.Scopes = intersect(a.Scopes, approval.Scopes)
+	}
+	if len(r.Scopes) == 0 {
+		return nil, ErrAccessDenied
+	}
+	who, err := json.Marshal(approval.Authentication)
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(data, &members); err != nil {
+	claims, err := mergeClaims(approval.Claims, who)
+	if err != nil {
 		return nil, err
 	}
-	if len(members) == 0 {
-		return nil, nil
-	}
-	return json.Marshal(members)
+	return claims, checkClaims(claims)
 }
 
 // AuthorizationCode is the grant of a client that got a code from the

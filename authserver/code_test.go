@@ -78,7 +78,9 @@ func (w *world) ask(client string, changes ...string) reply {
 
 // pages are the headers of everything that the authorization endpoint answers.
 func pages(more ...string) http.Header {
-	return noStore(append(more, "Content-Security-Policy", "frame-ancestors 'none'", "X-Frame-Options", "DENY", "Referrer-Policy", "no-referrer")...)
+	return noStore(append([]string{
+		"Content-Security-Policy", "frame-ancestors 'none'", "X-Frame-Options", "DENY", "Referrer-Policy", "no-referrer",
+	}, more...)...)
 }
 
 func (w *world) code(t *testing.T, client string, changes ...string) string {
@@ -410,6 +412,7 @@ func TestCodeSettings(t *testing.T) {
 			require.ErrorContains(t, err, "AuthorizationCodeTTL")
 		}
 	})
+	t.Run("request_approval_prompt", settingPrompt)
 	t.Run("pkce_required", func(t *testing.T) {
 		w := newCodeWorld(t, func(c *authserver.Config) {
 			c.PKCERequired = func(string) bool { return false }

@@ -38,6 +38,9 @@ type Config struct {
 	// Login says who the user is and whether they approve. Without it, there
 	// is no authorization endpoint.
 	Login LoginFunc
+	// ApprovalPrompt says when users are asked for consent; zero means every
+	// time.
+	ApprovalPrompt ApprovalPrompt
 	// AuthorizationCodeTTL is the life of authorization codes: zero means one
 	// minute, more than ten are refused.
 	AuthorizationCodeTTL time.Duration
@@ -53,6 +56,10 @@ type Config struct {
 	// InsecureHTTPRedirects allows http redirect URIs of any host: who listens
 	// gets the code.
 	InsecureHTTPRedirects bool
+
+	// DeviceCodeTTL is how long a user has to connect a device, in whole
+	// seconds; zero means ten minutes, more than an hour is refused.
+	DeviceCodeTTL time.Duration
 
 	// RefreshTokenTTL is how long after the approval its refresh tokens can be
 	// used, however often they are rotated; zero means 30 days. See
@@ -78,6 +85,12 @@ type Config struct {
 	// Grants lists the grant types that the token endpoint answers; nil means
 	// all that are built in and have what they need.
 	Grants []Grant
+
+	// Decoder reads the parameters of requests that do not come from a
+	// browser; nil means DecodeForm.
+	Decoder Decoder
+	// Hooks are called at each step.
+	Hooks Hooks
 
 	// Scopes says which scopes there are; nil means the zero scopes.Static,
 	// which has "read" and "write".

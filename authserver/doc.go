@@ -5,10 +5,13 @@
 // [New] makes a [Server] of a [Config]. It answers below the path of its
 // issuer:
 //
-//	POST /token                                    client_credentials (RFC 6749, section 4.4)
+//	POST /token                                    every Grant (RFC 6749)
 //	POST /introspect                               for clients with Introspect set
 //	POST /revoke                                   a client's own tokens
 //	GET  /.well-known/oauth-authorization-server   metadata
+//	     /authorize                                codes, if there is a Login (RFC 6749, RFC 7636)
+//	POST /device_authorization                     device codes, if there is a Login (RFC 8628)
+//	     /device                                   where a user connects a device
 //
 // Tokens are random and recognizable by a prefix and a checksum; [WellFormed]
 // tells them from garbage. They live in a [Store], which keeps digests only,

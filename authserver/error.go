@@ -17,6 +17,9 @@ type Error struct {
 	Status int
 	// Err is the cause, for the log only.
 	Err error
+
+	// challenge is the WWW-Authenticate header, if it is not that of Basic.
+	challenge string
 }
 
 func (e *Error) Error() string {

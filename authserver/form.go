@@ -7,6 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sneckauth/sneck/internal/strictjson"
 )
 
 const (
@@ -27,15 +31,43 @@ func (f Form) Get(name string) string { return url.Values(f).Get(name) }
 // be repeated (RFC 8707, section 2).
 func (f Form) Resources() []string { return f["resource"] }
 
-// readForm reads the parameters of a POST request. It refuses everything that
-// two readers could read in two ways: repeated parameters, parameters in the
-// query, other media types.
-func readForm(w http.ResponseWriter, r *http.Request) (Form, error) {
-	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		return nil, invalidRequest("parameters belong into the body, not into the query")
-	}
+// A Decoder reads the parameters of a POST request. It refuses everything that
+// two readers could read in two ways, such as repeated parameters, with an
+// *Error.
+type Decoder func(w http.ResponseWriter, r *http.Request) (Form, error)
+
+// DecodeForm is the [Decoder] that the standards ask for (RFC 6749, section
+// 3.2). A JSON body gets 415 and a text that names the mistake.
+func DecodeForm(w http.ResponseWriter, r *http.Request) (Form, error) {
 	if err := checkFormType(r.Header.Values("Content-Type")); err != nil {
 		return nil, err
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return parseForm(string(body))
+}
+
+// DecodeJSON is a [Decoder] that takes JSON besides forms: one object whose
+// members are strings, or for "resource" a list of strings. It is for clients
+// that can not do otherwise; no standard knows it.
+func DecodeJSON(w http.ResponseWriter, r *http.Request) (Form, error) {
+	contentType := r.Header.Values("Content-Type")
+	if len(contentType) != 1 || !isJSON(contentType[0]) {
+		return DecodeForm(w, r)
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return parseJSON(body)
+}
+
+// readBody reads the body within its bounds.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+		return nil, invalidRequest("parameters belong into the body, not into the query")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
@@ -48,7 +80,39 @@ func readForm(w http.ResponseWriter, r *http.Request) (Form, error) {
 	if err != nil {
 		return nil, &Error{Code: codeInvalidRequest, Description: "the body could not be read", Err: err}
 	}
-	return parseForm(string(body))
+	return body, nil
+}
+
+func isJSON(contentType string) bool {
+	mediaType, params, err := mime.ParseMediaType(contentType)
+	return err == nil && mediaType == "application/json" && (params["charset"] == "" || isUTF8(params["charset"]))
+}
+
+// parseJSON decodes an object of strings.
+func parseJSON(body []byte) (Form, error) {
+	var members map[string]jsontext.Value
+	if err := strictjson.Unmarshal(body, &members); err != nil || members == nil {
+		return nil, invalidRequest("the body is not a JSON object with distinct members")
+	}
+	if len(members) > maxParams {
+		return nil, invalidRequest("there are too many parameters")
+	}
+	form := Form{}
+	for name, value := range members {
+		var list []string
+		var one string
+		switch {
+		case strictjson.Unmarshal(value, &one) == nil && value.Kind() == '"':
+			list = []string{one}
+		case name == "resource" && strictjson.Unmarshal(value, &list) == nil && value.Kind() == '[' && len(list) <= maxParams:
+		default:
+			return nil, invalidRequest("a member of the JSON object is not a string")
+		}
+		if name == "resource" || list[0] != "" {
+			form[name] = list
+		}
+	}
+	return form, nil
 }
 
 func checkFormType(contentType []string) error {

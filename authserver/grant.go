@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/strictjson"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -71,6 +73,11 @@ type Issue struct {
 
 	// keep is a refresh token that stays valid and is reported again.
 	keep string
+	// generation counts the rotations of a refresh token.
+	generation int
+	// taken is called if a key that is to be written is taken, other than by
+	// bad luck, before the next attempt; or nil.
+	taken func(ctx context.Context) error
 }
 
 // ClientCredentials is the grant of a client that acts for nobody but itself.
@@ -136,11 +143,12 @@ func checkClaims(claims json.RawMessage) error {
 		return nil
 	}
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal(claims, &members); err != nil || members == nil {
-		return errors.New("the claims of a token are not a JSON object")
+	if err := strictjson.Unmarshal(claims, &members); err != nil || members == nil {
+		return errors.New("the claims of a token are not a JSON object with distinct members")
 	}
 	for name := range maps.Keys(members) {
-		if slices.Contains(reserved, name) {
+		// Some readers take no notice of the case.
+		if slices.ContainsFunc(reserved, func(r string) bool { return strings.EqualFold(r, name) }) {
 			return fmt.Errorf("the claims of a token have %q, which the server sets", name)
 		}
 	}
@@ -158,6 +166,17 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 		GrantType: grantType, Client: r.Client,
 		Subject: issue.Subject, Scopes: issue.Scopes, Audience: issue.Audience,
 	}
+	if err := s.hookSubject(ctx, r.Client, issue.Subject); err != nil {
+		return nil, err
+	}
+	if err := s.hookScopes(ctx, request); err != nil {
+		return nil, err
+	}
+	issue.Scopes = request.Scopes
+	claims, err := s.hookClaims(ctx, request, issue.Claims)
+	if err != nil {
+		return nil, err
+	}
 	now := s.config.Now()
 	ttl := s.ttl(ctx, request)
 	a := &tokenAnswer{TokenType: typeBearer, ExpiresIn: int64(ttl / time.Second), Scope: issue.Scopes.String(), RefreshToken: issue.keep}
@@ -170,7 +189,7 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 	yield := []Record{{
 		Kind: KindAccess, Family: issue.Family, Client: r.Client.ID, Subject: issue.Subject,
 		Scopes: issue.Scopes, Audience: issue.Audience,
-		Issued: issued, Expires: issued.Add(ttl), Extra: issue.Claims,
+		Issued: issued, Expires: issued.Add(ttl), Extra: claims,
 	}}
 	if withRefresh {
 		refresh, err := s.refreshRecord(now, r.Client, issue)
@@ -195,7 +214,10 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 		if err == nil {
 			return a, nil
 		}
-		if !errors.Is(err, ErrExists) {
+		if errors.Is(err, ErrExists) && issue.taken != nil {
+			err = issue.taken(ctx)
+		}
+		if err != nil && !errors.Is(err, ErrExists) {
 			return nil, err
 		}
 	}
@@ -254,6 +276,7 @@ func (s *Server) revokeFamily(ctx context.Context, r Record) error {
 	n, err := s.config.Store.Revoke(ctx, which)
 	if err == nil {
 		s.logReuse(ctx, r, n)
+		s.hookRevoked(ctx, r, n)
 	}
 	return err
 }

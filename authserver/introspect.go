@@ -6,8 +6,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -44,7 +46,44 @@ var inactive = struct {
 
 func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Form) (*Client, error) {
 	ctx := r.Context()
-	caller, err := s.authenticate(ctx, r.Header, form)
+	caller, err := s.introspecter(r, form)
+	if err != nil {
+		return caller, err
+	}
+	token := form.Get("token")
+	if token == "" {
+		return caller, invalidRequest("token is missing")
+	}
+	record, err := s.find(ctx, token)
+	if errors.Is(err, ErrNotFound) || err == nil && !caller.mayKnow(record) {
+		return caller, answer(w, http.StatusOK, inactive)
+	}
+	if err == nil {
+		record, err = s.hookIntrospect(ctx, caller, record)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return caller, answer(w, http.StatusOK, inactive)
+	}
+	if err != nil {
+		return caller, err
+	}
+	claims, err := s.claims(record)
+	if err != nil {
+		return caller, err
+	}
+	return caller, answer(w, http.StatusOK, json.RawMessage(claims))
+}
+
+// introspecter returns the client that asks, which may introspect. It has
+// authenticated or has a token for that.
+func (s *Server) introspecter(r *http.Request, form Form) (*Client, error) {
+	authorization := r.Header.Values("Authorization")
+	if len(authorization) == 1 {
+		if scheme, token, _ := strings.Cut(authorization[0], " "); strings.EqualFold(scheme, "Bearer") {
+			return s.bearerOf(r, form, strings.Trim(token, " "))
+		}
+	}
+	caller, err := s.authenticate(r, form)
 	if err != nil {
 		return nil, err
 	}
@@ -57,22 +96,45 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 			Status: http.StatusForbidden,
 		}
 	}
-	token := form.Get("token")
-	if token == "" {
-		return caller, invalidRequest("token is missing")
+	return caller, nil
+}
+
+// bearerOf returns the client that got a token with IntrospectionScope for this
+// server, so that it need not show its secret (RFC 7662, section 2.1).
+func (s *Server) bearerOf(r *http.Request, form Form, token string) (*Client, error) {
+	ctx := r.Context()
+	invalid := &Error{
+		Code: "invalid_token", Description: "the token is not valid here",
+		Status: http.StatusUnauthorized, challenge: `Bearer error="invalid_token"`,
+	}
+	if form.Get("client_id") != "" || form.Get("client_secret") != "" {
+		return nil, invalidRequest("the client authenticates in two ways at once")
 	}
 	record, err := s.find(ctx, token)
-	if errors.Is(err, ErrNotFound) || err == nil && !caller.mayKnow(record) {
-		return caller, answer(w, http.StatusOK, inactive)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, invalid
+	case err != nil:
+		return nil, unavailable(fmt.Errorf("ask the store: %w", err))
+	case !contains(record.Audience, s.config.Issuer):
+		// Whoever else it was shown to could come with it.
+		invalid.Description = "the token is not meant for this server: ask for its issuer as the resource"
+		return nil, invalid
+	}
+	caller, err := s.config.Clients.Client(ctx, record.Client)
+	if errors.Is(err, ErrNotFound) {
+		return nil, invalid
 	}
 	if err != nil {
-		return caller, err
+		return nil, unavailable(fmt.Errorf("look up a client: %w", err))
 	}
-	claims, err := s.claims(record)
-	if err != nil {
-		return caller, err
+	if !record.Scopes.Has(IntrospectionScope) || !caller.Introspect {
+		return caller, &Error{
+			Code: "insufficient_scope", Description: "the token does not allow to introspect others", Status: http.StatusForbidden,
+			challenge: `Bearer error="insufficient_scope", scope="` + IntrospectionScope + `"`,
+		}
 	}
-	return caller, answer(w, http.StatusOK, json.RawMessage(claims))
+	return caller, s.hookClient(r, caller)
 }
 
 // mayKnow reports whether the record is meant for this resource server.

@@ -41,6 +41,55 @@ func TestIE02_CallerIsAuthenticated(t *testing.T) {
 	}
 }
 
+// introspectionToken returns a token with which "bearer api" may introspect.
+func (w *world) introspectionToken(t *testing.T) string {
+	t.Helper()
+	require.NoError(t, w.memory.PutClient(t.Context(), &authserver.Client{
+		ID: "bearer api", Secrets: []authserver.Secret{{Hash: authserver.HashGenerated(secret)}},
+		Grants: []string{authserver.GrantClientCredentials}, Scopes: []string{"read", authserver.IntrospectionScope},
+		Audience: []string{issuer}, Resources: []string{api}, Introspect: true, Serves: []string{api},
+	}))
+	return w.issue(t, "bearer api", "scope=introspection")
+}
+
+func TestIE02_CallerWithAToken(t *testing.T) {
+	w := newWorld(t)
+	token := "token=" + w.issue(t, "app", "")
+	with := func(token string) []string { return []string{"Authorization", "Bearer " + token} }
+	refused := func(status int, code, description, challenge string) reply {
+		return jsonReply(status, `{"error":"`+code+`","error_description":"`+description+`"}`, "WWW-Authenticate", challenge)
+	}
+	invalid := refused(401, "invalid_token", "the token is not valid here", `Bearer error="invalid_token"`)
+	good := w.introspectionToken(t)
+	assert.Contains(t, w.post("/introspect", token, with(good)...).body, `"active":true`)
+	assert.Equal(t, inactive, w.post("/introspect", "token=x", with(good)...))
+	assert.Equal(t, invalid, w.post("/introspect", token, with("unknown")...))
+	assert.Equal(t, invalid, w.post("/introspect", token, with("")...))
+	assert.Equal(t, refusal(400, "invalid_request", "the client authenticates in two ways at once"),
+		w.post("/introspect", token+"&client_id=api", with(good)...))
+	assert.Equal(t, refusal(400, "invalid_request", "there is more than one Authorization header"),
+		w.post("/introspect", token, append(with(good), as("api")...)...))
+
+	elsewhere := w.issue(t, "bearer api", "scope=introspection&resource="+api)
+	assert.Equal(t, refused(401, "invalid_token", "the token is not meant for this server: ask for its issuer as the resource", `Bearer error="invalid_token"`),
+		w.post("/introspect", token, with(elsewhere)...))
+	less := w.issue(t, "bearer api", "scope=read")
+	insufficient := refused(403, "insufficient_scope", "the token does not allow to introspect others", `Bearer error="insufficient_scope", scope="introspection"`)
+	assert.Equal(t, insufficient, w.post("/introspect", token, with(less)...))
+
+	// What the client is no longer allowed, its token does not allow either.
+	c, err := w.memory.Client(t.Context(), "bearer api")
+	require.NoError(t, err)
+	demoted := *c
+	demoted.Introspect = false
+	require.NoError(t, w.memory.PutClient(t.Context(), &demoted))
+	assert.Equal(t, insufficient, w.post("/introspect", token, with(good)...))
+	require.NoError(t, w.memory.DeleteClient(t.Context(), "bearer api"))
+	assert.Equal(t, invalid, w.post("/introspect", token, with(good)...))
+	// Elsewhere a token is no authentication.
+	assert.Equal(t, refusal(401, "invalid_client", "the authentication scheme is not understood here"), w.post("/revoke", token, with(good)...))
+}
+
 func TestIE04_InactiveSaysNothingElse(t *testing.T) {
 	w := newWorld(t)
 	token := w.issue(t, "app", "")

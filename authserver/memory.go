@@ -24,8 +24,9 @@ type Memory struct {
 }
 
 var (
-	_ Store   = (*Memory)(nil)
-	_ Clients = (*Memory)(nil)
+	_ Store          = (*Memory)(nil)
+	_ ClientRegistry = (*Memory)(nil)
+	_ SecretUpgrader = (*Memory)(nil)
 )
 
 // NewMemory returns an empty Memory.
@@ -184,61 +185,6 @@ func clone(r Record) Record {
 	r.Audience = slices.Clone(r.Audience)
 	r.Extra = slices.Clone(r.Extra)
 	return r
-}
-
-// Client implements [Clients].
-func (m *Memory) Client(ctx context.Context, id string) (*Client, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if c := m.clients[id]; c != nil {
-		return c, nil
-	}
-	return nil, ErrNotFound
-}
-
-// PutClient adds a client or replaces the one with the same ID, after it was
-// checked.
-func (m *Memory) PutClient(_ context.Context, c *Client) error {
-	if err := c.Check(); err != nil {
-		return err
-	}
-	copied := *c
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.clients[c.ID] = &copied
-	return nil
-}
-
-// UpgradeSecret implements [SecretUpgrader].
-func (m *Memory) UpgradeSecret(_ context.Context, clientID, from, to string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := m.clients[clientID]
-	if c == nil {
-		return ErrNotFound
-	}
-	// Others may be reading the client.
-	copied := *c
-	copied.Secrets = slices.Clone(c.Secrets)
-	for i := range copied.Secrets {
-		if copied.Secrets[i].Hash == from {
-			copied.Secrets[i].Hash = to
-		}
-	}
-	m.clients[clientID] = &copied
-	return nil
-}
-
-// DeleteClient deletes the client with the ID, if there is one. What was
-// issued to it lives on; Revoke ends that.
-func (m *Memory) DeleteClient(_ context.Context, id string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.clients, id)
-	return nil
 }
 
 // expiries is a heap of the moments at which records expire, the next first.

@@ -22,6 +22,7 @@ type metadata struct {
 	Grants                []string   `json:"grant_types_supported"`
 	Scopes                scopes.Set `json:"scopes_supported,omitempty"`
 	AuthorizationEndpoint string     `json:"authorization_endpoint,omitempty"`
+	DeviceEndpoint        string     `json:"device_authorization_endpoint,omitempty"`
 	ResponseModes         []string   `json:"response_modes_supported,omitempty"`
 	ChallengeMethods      []string   `json:"code_challenge_methods_supported,omitempty"`
 	ResponseIssuer        bool       `json:"authorization_response_iss_parameter_supported,omitempty"`
@@ -55,7 +56,13 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		Scopes:                all,
 		ResponseTypes:         []string{},
 	}
-	if s.config.Login != nil {
+	if all.Has(IntrospectionScope) {
+		m.IntrospectionMethods = append(secretMethods[:len(secretMethods):len(secretMethods)], typeBearer)
+	}
+	if s.grantsType(GrantDeviceCode) {
+		m.DeviceEndpoint = s.config.Issuer + pathDeviceAuthorization
+	}
+	if s.grantsType(GrantAuthorizationCode) {
 		m.AuthorizationEndpoint = s.config.Issuer + pathAuthorize
 		m.ResponseTypes, m.ResponseModes = []string{"code"}, []string{"query"}
 		m.ChallengeMethods = []string{pkceS256}

@@ -24,7 +24,7 @@ func TestAP05_AP06_Metadata(t *testing.T) {
 	const body = `{"issuer":"https://auth.example.com","token_endpoint":"https://auth.example.com/token",` +
 		`"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],` +
 		`"introspection_endpoint":"https://auth.example.com/introspect",` +
-		`"introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],` +
+		`"introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","Bearer"],` +
 		`"revocation_endpoint":"https://auth.example.com/revoke",` +
 		`"revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],` +
 		`"grant_types_supported":["client_credentials"],"scopes_supported":["read","write","admin","introspection"],` +
@@ -39,6 +39,23 @@ func TestAP05_AP06_Metadata(t *testing.T) {
 	assert.Equal(t, refusal(405, "invalid_request", "the method is not allowed here, but GET, HEAD", "Allow", "GET, HEAD"), send(w, r))
 	assert.Equal(t, 404, get(w, issuer+"/").status)
 	assert.Equal(t, 404, get(w, issuer+"/token/").status)
+}
+
+func TestAP07_MetadataWithLogin(t *testing.T) {
+	w := newCodeWorld(t)
+	assert.Equal(t, `{"issuer":"https://auth.example.com","token_endpoint":"https://auth.example.com/token",`+
+		`"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],`+
+		`"introspection_endpoint":"https://auth.example.com/introspect",`+
+		`"introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","Bearer"],`+
+		`"revocation_endpoint":"https://auth.example.com/revoke",`+
+		`"revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],`+
+		`"grant_types_supported":["authorization_code","client_credentials","refresh_token","urn:ietf:params:oauth:grant-type:device_code"],`+
+		`"scopes_supported":["read","write","admin","introspection"],`+
+		`"authorization_endpoint":"https://auth.example.com/authorize",`+
+		`"device_authorization_endpoint":"https://auth.example.com/device_authorization",`+
+		`"response_modes_supported":["query"],"code_challenge_methods_supported":["S256"],`+
+		`"authorization_response_iss_parameter_supported":true,"response_types_supported":["code"]}`,
+		get(w, issuer+"/.well-known/oauth-authorization-server").body)
 }
 
 func TestAP05_PathOfTheIssuerIsInserted(t *testing.T) {
@@ -78,6 +95,9 @@ func TestAP08_MetadataMatchesReality(t *testing.T) {
 			form, header := credentialsGrant+"&token=x", as("app")
 			if endpoint == "introspection" {
 				header = as("api")
+			}
+			if method == "Bearer" {
+				header = []string{"Authorization", "Bearer " + w.introspectionToken(t)}
 			}
 			if method == "client_secret_post" {
 				form += "&client_id=app&client_secret=s3cr3t%2Bwith%3Aodd%25characters%2F0123456789"

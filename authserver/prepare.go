@@ -15,6 +15,8 @@ const (
 	defaultAccessTokenTTL  = time.Hour
 	defaultCodeTTL         = time.Minute
 	defaultRefreshTokenTTL = 30 * 24 * time.Hour
+	defaultDeviceTTL       = 10 * time.Minute
+	maxDeviceTTL           = time.Hour
 	// maxGrace bounds how long one refresh token can have several successors.
 	maxGrace = 5 * time.Minute
 )
@@ -74,6 +76,9 @@ func (c Config) prepare() (Config, error) {
 		n := c.ClientSecretLength
 		c.ClientSecret = func() string { return string(appendRandom(nil, max(n, 0))) }
 	}
+	if c.Decoder == nil {
+		c.Decoder = DecodeForm
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -91,6 +96,15 @@ func (c *Config) prepareCodes() error {
 	}
 	if c.AuthorizationCodeTTL < 0 || c.AuthorizationCodeTTL > maxCodeTTL {
 		errs = append(errs, fmt.Errorf("authserver: AuthorizationCodeTTL %v is not in 0 to %v", c.AuthorizationCodeTTL, maxCodeTTL))
+	}
+	if c.ApprovalPrompt != PromptForce && c.ApprovalPrompt != PromptAuto {
+		errs = append(errs, fmt.Errorf("authserver: ApprovalPrompt %d is not known", c.ApprovalPrompt))
+	}
+	if c.DeviceCodeTTL == 0 {
+		c.DeviceCodeTTL = defaultDeviceTTL
+	}
+	if err := checkTTL("DeviceCodeTTL", c.DeviceCodeTTL); err != nil || c.DeviceCodeTTL > maxDeviceTTL {
+		errs = append(errs, fmt.Errorf("authserver: DeviceCodeTTL %v is not in whole seconds up to %v", c.DeviceCodeTTL, maxDeviceTTL))
 	}
 	if c.RedirectSchemes == nil {
 		c.RedirectSchemes = []string{"http", "https"}
@@ -133,7 +147,7 @@ func (c *Config) prepareGrants() error {
 	if c.Grants == nil {
 		c.Grants = []Grant{ClientCredentials()}
 		if c.Login != nil {
-			c.Grants = append(c.Grants, AuthorizationCode())
+			c.Grants = append(c.Grants, AuthorizationCode(), DeviceCode())
 		}
 		if c.RefreshTokenTTL != NoRefreshTokens {
 			c.Grants = append(c.Grants, RefreshToken())
@@ -142,9 +156,11 @@ func (c *Config) prepareGrants() error {
 	}
 	var errs []error
 	c.Grants = slices.Clone(c.Grants)
-	coded := slices.ContainsFunc(c.Grants, func(g Grant) bool { return g.Type == GrantAuthorizationCode })
-	if coded != (c.Login != nil) {
-		errs = append(errs, errors.New("authserver: Login and the grant AuthorizationCode need each other"))
+	asks := slices.ContainsFunc(c.Grants, func(g Grant) bool {
+		return g.Type == GrantAuthorizationCode || g.Type == GrantDeviceCode
+	})
+	if asks != (c.Login != nil) {
+		errs = append(errs, errors.New("authserver: Login and the grants AuthorizationCode and DeviceCode need each other"))
 	}
 	for i, g := range c.Grants {
 		if g.Type == "" || !isVSCHAR(g.Type) || g.Handle == nil {

@@ -43,12 +43,13 @@ type refreshExtra struct {
 	Until int64 `json:"until,omitempty"`
 	// Claims is handed on to access tokens.
 	Claims json.RawMessage `json:"claims,omitempty"`
+	// Generation counts the rotations since the approval.
+	Generation int `json:"generation,omitempty"`
 }
 
 // refreshes reports whether the client gets refresh tokens.
 func (s *Server) refreshes(c *Client) bool {
-	_, known := s.grants[GrantRefreshToken]
-	return known && c.MayUse(GrantRefreshToken) && s.config.RefreshTokenTTL > 0
+	return s.grantsType(GrantRefreshToken) && c.MayUse(GrantRefreshToken) && s.config.RefreshTokenTTL > 0
 }
 
 // refreshRecord returns the record of the refresh token of an issue, but for
@@ -72,7 +73,7 @@ func (s *Server) refreshRecord(now time.Time, client *Client, issue *Issue) (Rec
 	if idle := s.config.RefreshTokenIdle; idle > 0 && (until.IsZero() || now.Add(idle).Before(until)) {
 		r.Expires = now.Add(idle)
 	}
-	extra := refreshExtra{Claims: issue.Claims}
+	extra := refreshExtra{Claims: issue.Claims, Generation: issue.generation}
 	if !until.IsZero() {
 		extra.Until = until.UnixMicro()
 	}
@@ -128,9 +129,45 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	// Public clients rotate in any case (RFC 9700, section 2.2.2).
 	if rotate := s.config.RotateRefreshToken; rotate != nil && !r.Client.Public() && !rotate(ctx, record) {
 		issue.Spend.Keep, issue.keep = true, token
+		return issue, nil
+	}
+	issue.generation = extra.Generation + 1
+	if s.config.RefreshGrace > 0 && record.Spent.IsZero() {
+		issue.taken = func(ctx context.Context) error { return s.oneBranch(ctx, record, extra.Generation, issue) }
+		return issue, issue.taken(ctx)
 	}
 	return issue, nil
 }
+
+// oneBranch sees to it that of several tokens of one generation, which there
+// are after a grace period was used, only one has successors: who comes with
+// another one later is somebody else (RFC 9700, section 4.14.2). The first
+// that is used leaves a mark with a key that all of the generation share.
+func (s *Server) oneBranch(ctx context.Context, record Record, generation int, issue *Issue) error {
+	now := s.config.Now()
+	mark := Record{
+		Key: KeyOf(fmt.Sprintf("generation %d of %s", generation, record.Family)), Kind: kindGeneration,
+		Family: record.Family, Client: record.Client, Subject: record.Subject, Issued: now, Expires: record.Expires,
+	}
+	used, err := s.config.Store.Get(ctx, mark.Key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		issue.Spend.Yield = []Record{mark}
+		return nil
+	case err != nil:
+		return unavailable(fmt.Errorf("ask the store: %w", err))
+	case now.Before(used.Issued.Add(s.config.RefreshGrace)):
+		issue.Spend.Yield = nil
+		return nil
+	}
+	if err := s.refreshReused(ctx, record); err != nil {
+		return unavailable(err)
+	}
+	return invalidGrant(errors.New("another token of the same generation was used before"))
+}
+
+// kindGeneration is the kind of the marks of oneBranch.
+const kindGeneration Kind = "generation"
 
 // present returns the record of what a client presents, whether it can still
 // be used or not.

@@ -254,6 +254,20 @@ func settingRefreshGrace(t *testing.T) {
 	assert.Equal(t, refusedGrant, w.post("/token", refresh(first.Refresh), as("web")...), "the grace counts from the first use")
 	assert.False(t, w.live(t, again))
 
+	// AC-28: of the two that came out of a grace, one goes on. Whoever comes
+	// with the other one later ends the family.
+	w = open()
+	first = w.login(t, "web")
+	mine := w.pair(t, refresh(first.Refresh), as("web")...)
+	stolen := w.pair(t, refresh(first.Refresh), as("web")...)
+	w.now = epoch.Add(time.Hour)
+	mine = w.pair(t, refresh(mine.Refresh), as("web")...)
+	w.now = epoch.Add(2 * time.Hour)
+	mine = w.pair(t, refresh(mine.Refresh), as("web")...)
+	assert.True(t, w.live(t, mine))
+	assert.Equal(t, refusedGrant, w.post("/token", refresh(stolen.Refresh), as("web")...))
+	assert.False(t, w.live(t, mine))
+
 	// What was revoked on purpose is dead at once.
 	w = open()
 	first = w.login(t, "web")
@@ -261,17 +275,20 @@ func settingRefreshGrace(t *testing.T) {
 	assert.Equal(t, revoked, w.post("/revoke", "token="+second.Refresh, as("web")...))
 	assert.Equal(t, refusedGrant, w.post("/token", refresh(first.Refresh), as("web")...))
 
-	// Inside of the grace all who ask at once get an answer that works.
+	// Inside of the grace all who ask at once get an answer that works, and so
+	// do they all with what they got.
 	w = open()
 	first = w.login(t, "web")
 	var wg sync.WaitGroup
 	for range 32 {
 		wg.Go(func() {
-			var p pair
-			got := w.post("/token", refresh(first.Refresh), as("web")...)
-			assert.Equal(t, 200, got.status)
-			assert.NoError(t, unmarshal(got.body, &p))
-			assert.True(t, w.live(t, p))
+			p := first
+			for range 2 {
+				got := w.post("/token", refresh(p.Refresh), as("web")...)
+				assert.Equal(t, 200, got.status, got.body)
+				assert.NoError(t, unmarshal(got.body, &p))
+				assert.True(t, w.live(t, p))
+			}
 		})
 	}
 	wg.Wait()

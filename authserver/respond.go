@@ -38,10 +38,12 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, client *Client, 
 		status = http.StatusBadRequest
 	}
 	s.logRefusal(r, client, e, status)
-	switch status {
-	case http.StatusUnauthorized:
+	switch {
+	case e.challenge != "":
+		w.Header().Set("WWW-Authenticate", e.challenge)
+	case status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Basic realm="`+s.config.Issuer+`"`)
-	case http.StatusServiceUnavailable:
+	case status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}
 	body := struct {

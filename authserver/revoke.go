@@ -13,7 +13,7 @@ import (
 // is not known is as good as revoked.
 func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) (*Client, error) {
 	ctx := r.Context()
-	client, err := s.authenticate(ctx, r.Header, form)
+	client, err := s.authenticate(r, form)
 	if err != nil {
 		return nil, err
 	}
@@ -37,9 +37,11 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) 
 		if record.Kind == KindRefresh && record.Family != "" {
 			which = Selector{Family: record.Family}
 		}
-		if _, err := s.config.Store.Revoke(ctx, which); err != nil {
+		n, err := s.config.Store.Revoke(ctx, which)
+		if err != nil {
 			return client, unavailable(fmt.Errorf("revoke a token: %w", err))
 		}
+		s.hookRevoked(ctx, record, n)
 		s.config.Logger.LogAttrs(ctx, slog.LevelInfo, "token revoked",
 			slog.String("client", client.ID), slog.String("kind", string(record.Kind)))
 	}

@@ -65,7 +65,7 @@ func TestHasherSettings(t *testing.T) {
 				if name == "weak argon2id" {
 					plain = "password"
 				}
-				for _, wrong := range []string{"", plain + "x", plain[1:], strings.ToUpper(plain)} {
+				for _, wrong := range []string{"", plain + "x"} {
 					assert.Equal(t, 401, w.post("/token", credentialsGrant, basic("c", wrong)...).status)
 				}
 				assert.Equal(t, issued("read"), w.post("/token", credentialsGrant, basic("c", plain)...))

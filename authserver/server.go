@@ -21,6 +21,8 @@ type Server struct {
 	metadata string // path of the metadata
 	grants   map[string]Grant
 	keeper   *keeper
+	polls    polls
+	guesses  guesses
 	// crossOrigin keeps forms of other sites from the authorization endpoint.
 	crossOrigin http.CrossOriginProtection
 }
@@ -56,9 +58,12 @@ func (s *Server) Issuer() string { return s.config.Issuer }
 const (
 	pathAuthorize  = "/authorize"
 	pathToken      = "/token"
+	pathDevice     = "/device"
 	pathIntrospect = "/introspect"
 	pathRevoke     = "/revoke"
 	metadataPath   = "/.well-known/oauth-authorization-server"
+
+	pathDeviceAuthorization = "/device_authorization"
 )
 
 // ServeHTTP answers at the endpoints. If the issuer has a path, they are found
@@ -81,15 +86,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch path {
 	case pathAuthorize:
-		switch {
-		case s.config.Login == nil:
-			http.NotFound(w, r)
-		case r.Method != http.MethodGet && r.Method != http.MethodPost:
-			s.refuse(w, r, nil, methodNotAllowed(w, "GET, POST"))
-		default:
-			s.serveAuthorize(w, r)
-		}
+		s.serveBrowser(w, r, GrantAuthorizationCode, s.serveAuthorize)
 		return
+	case pathDevice:
+		s.serveBrowser(w, r, GrantDeviceCode, s.serveDevice)
+		return
+	case pathDeviceAuthorization:
+		if !s.grantsType(GrantDeviceCode) {
+			http.NotFound(w, r)
+			return
+		}
+		serve = s.serveDeviceAuthorization
 	case pathToken:
 		serve = s.serveToken
 	case pathIntrospect:
@@ -104,7 +111,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, nil, methodNotAllowed(w, "POST"))
 		return
 	}
-	form, err := readForm(w, r)
+	form, err := s.config.Decoder(w, r)
 	if err != nil {
 		s.refuse(w, r, nil, err)
 		return
@@ -112,6 +119,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if client, err := serve(w, r, form); err != nil {
 		s.refuse(w, r, client, err)
 	}
+}
+
+// serveBrowser answers where users come with a browser, if the grant type is
+// there.
+func (s *Server) serveBrowser(w http.ResponseWriter, r *http.Request, grantType string, serve http.HandlerFunc) {
+	switch {
+	case !s.grantsType(grantType):
+		http.NotFound(w, r)
+	case r.Method != http.MethodGet && r.Method != http.MethodPost:
+		s.refuse(w, r, nil, methodNotAllowed(w, "GET, POST"))
+	default:
+		serve(w, r)
+	}
+}
+
+// grantsType reports whether the server answers a grant type.
+func (s *Server) grantsType(grantType string) bool {
+	_, known := s.grants[grantType]
+	return known
 }
 
 func methodNotAllowed(w http.ResponseWriter, allow string) error {

@@ -13,7 +13,7 @@ import (
 
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form Form) (*Client, error) {
 	ctx := r.Context()
-	client, err := s.authenticate(ctx, r.Header, form)
+	client, err := s.authenticate(r, form)
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,9 @@ func (s *Server) Verify(ctx context.Context, token string) (*sneck.Token, error)
 	}
 	asked := s.config.Now()
 	r, err := s.find(ctx, token)
+	if err == nil {
+		r, err = s.hookIntrospect(ctx, nil, r)
+	}
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("authserver: %w: unknown, expired or revoked", sneck.ErrInvalid)
 	}

@@ -24,7 +24,7 @@ func (s *Store) Client(ctx context.Context, id string) (*authserver.Client, erro
 
 const selectClient = `SELECT data FROM clients WHERE id = ?`
 
-func decodeClient(row *sql.Row) (*authserver.Client, error) {
+func decodeClient(row interface{ Scan(dest ...any) error }) (*authserver.Client, error) {
 	var data []byte
 	err := row.Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -40,8 +40,27 @@ func decodeClient(row *sql.Row) (*authserver.Client, error) {
 	return &c, nil
 }
 
-// PutClient adds a client or replaces the one with the same ID, after it was
-// checked. Secrets are stored as the hashes that they are.
+// ListClients implements [authserver.ClientRegistry].
+func (s *Store) ListClients(ctx context.Context, after string, limit int) (list []*authserver.Client, err error) {
+	if s.closed.Load() {
+		return nil, ErrClosed
+	}
+	rows, err := s.readers.QueryContext(ctx, `SELECT data FROM clients WHERE id > ? ORDER BY id LIMIT ?`, after, max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: list clients: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		c, err := decodeClient(rows)
+		if err != nil {
+			return nil, fmt.Errorf("sqlite: list clients: %w", err)
+		}
+		list = append(list, c)
+	}
+	return list, rows.Err()
+}
+
+// PutClient implements [authserver.ClientRegistry].
 func (s *Store) PutClient(ctx context.Context, c *authserver.Client) error {
 	if err := c.Check(); err != nil {
 		return err
@@ -80,8 +99,7 @@ func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) er
 	})
 }
 
-// DeleteClient deletes the client with the ID, if there is one. What was
-// issued to it lives on; Revoke ends that.
+// DeleteClient implements [authserver.ClientRegistry].
 func (s *Store) DeleteClient(ctx context.Context, id string) error {
 	return s.writer.do(ctx, func(w *writer) error {
 		_, err := w.conn.ExecContext(context.Background(), `DELETE FROM clients WHERE id = ?`, id)

@@ -45,8 +45,9 @@ type Store struct {
 }
 
 var (
-	_ authserver.Store   = (*Store)(nil)
-	_ authserver.Clients = (*Store)(nil)
+	_ authserver.Store          = (*Store)(nil)
+	_ authserver.ClientRegistry = (*Store)(nil)
+	_ authserver.SecretUpgrader = (*Store)(nil)
 )
 
 // ErrClosed means that the store was closed.

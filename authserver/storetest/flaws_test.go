@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -301,4 +302,30 @@ func TestKitFindsForgetfulness(t *testing.T) {
 		testReopen(t, open, func(T, authserver.Store) authserver.Store { return authserver.NewMemory() })
 	})
 	assert.Equal(t, []string{"forgotten"}, list)
+}
+
+// A lazy registry folds case, forgets fields and lists nothing.
+type lazy struct{ *authserver.Memory }
+
+func (l lazy) Client(ctx context.Context, id string) (*authserver.Client, error) {
+	c, err := l.Memory.Client(ctx, strings.ToLower(id))
+	if err != nil {
+		return nil, err
+	}
+	less := *c
+	less.RedirectURIs = nil
+	return &less, nil
+}
+
+func (l lazy) ListClients(context.Context, string, int) ([]*authserver.Client, error) {
+	return nil, nil
+}
+func (l lazy) DeleteClient(context.Context, string) error { return nil }
+
+func TestKitFindsLazyRegistry(t *testing.T) {
+	list := []string{}
+	runClients(&recorder{ctx: t.Context(), mu: new(sync.Mutex), list: &list}, func(T) authserver.ClientRegistry {
+		return lazy{authserver.NewMemory()}
+	})
+	assert.Equal(t, []string{"RoundTrip", "Replace", "Delete", "List", "CancelledContext"}, list)
 }

@@ -1,0 +1,148 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// TestClients checks everything that a registry of clients must keep. open
+// returns an empty one each time.
+func TestClients(t *testing.T, open func(t *testing.T) authserver.ClientRegistry) {
+	t.Helper()
+	runClients(&tester{t}, func(t T) authserver.ClientRegistry { return open(t.(*tester).T) })
+}
+
+func runClients(t T, open func(T) authserver.ClientRegistry) {
+	t.Helper()
+	for _, test := range []struct {
+		name string
+		f    func(T, authserver.ClientRegistry)
+	}{
+		{"RoundTrip", testClientRoundTrip},
+		{"Replace", testClientReplace},
+		{"Delete", testClientDelete},
+		{"List", testClientList},
+		{"Invalid", testClientInvalid},
+		{"CancelledContext", testClientCancelled},
+	} {
+		t.Run(test.name, func(t T) { test.f(t, open(t)) })
+	}
+}
+
+// client returns a client with every field set.
+func client(id string) *authserver.Client {
+	return &authserver.Client{
+		ID: id, Name: "Né 世界",
+		Secrets: []authserver.Secret{
+			{Hash: authserver.HashGenerated("x"), Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)},
+			{Hash: authserver.HashGenerated("y")},
+		},
+		AuthMethod: "client_secret_post", Grants: []string{"client_credentials", "authorization_code"},
+		RedirectURIs: []string{"https://a.example.com/cb?x=1"}, RedirectSchemes: []string{"https"},
+		Scopes: scopes.Set{"a", "b"}, DefaultScopes: scopes.Set{"b"},
+		Audience: []string{"x"}, Resources: []string{"https://y.example.com"}, Introspect: true, Serves: []string{"z"},
+		AccessTokenTTL: time.Minute,
+	}
+}
+
+func hasClient(t T, s authserver.Clients, want *authserver.Client) {
+	t.Helper()
+	got, err := s.Client(t.Context(), want.ID)
+	if err != nil {
+		t.Fatalf("Client: %v", err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got client\n%+v\nwant\n%+v", got, want)
+	}
+}
+
+func testClientRoundTrip(t T, s authserver.ClientRegistry) {
+	wantErr(t, authserver.ErrNotFound, func() error { _, err := s.Client(t.Context(), "full"); return err })
+	given := client("full")
+	must(t, s.PutClient(t.Context(), given))
+	must(t, s.PutClient(t.Context(), &authserver.Client{ID: "bare"}))
+	hasClient(t, s, client("full"))
+	hasClient(t, s, &authserver.Client{ID: "bare"})
+	for _, id := range []string{"FULL", "ful", "full ", "", "f%"} {
+		wantErr(t, authserver.ErrNotFound, func() error { _, err := s.Client(t.Context(), id); return err })
+	}
+	// The caller may go on to use what it handed over.
+	given.Name, given.Scopes[0], given.Secrets[0].Hash = "x", "x", "x"
+	hasClient(t, s, client("full"))
+}
+
+func testClientReplace(t T, s authserver.ClientRegistry) {
+	must(t, s.PutClient(t.Context(), client("c")))
+	held, err := s.Client(t.Context(), "c")
+	must(t, err)
+	must(t, s.PutClient(t.Context(), &authserver.Client{ID: "c", Name: "new"}))
+	hasClient(t, s, &authserver.Client{ID: "c", Name: "new"})
+	if !reflect.DeepEqual(held, client("c")) {
+		t.Errorf("a client that somebody holds has changed")
+	}
+}
+
+func testClientDelete(t T, s authserver.ClientRegistry) {
+	must(t, s.PutClient(t.Context(), client("c")))
+	must(t, s.PutClient(t.Context(), client("d")))
+	must(t, s.DeleteClient(t.Context(), "c"))
+	must(t, s.DeleteClient(t.Context(), "c"))
+	wantErr(t, authserver.ErrNotFound, func() error { _, err := s.Client(t.Context(), "c"); return err })
+	hasClient(t, s, client("d"))
+}
+
+func testClientList(t T, s authserver.ClientRegistry) {
+	for _, i := range []int{3, 1, 4, 0, 2} {
+		must(t, s.PutClient(t.Context(), client(fmt.Sprint("c", i))))
+	}
+	must(t, s.PutClient(t.Context(), client("B")))
+	var got []string
+	after := ""
+	for {
+		page, err := s.ListClients(t.Context(), after, 4)
+		must(t, err)
+		for _, c := range page {
+			if !reflect.DeepEqual(c, client(c.ID)) {
+				t.Errorf("got client %+v", c)
+			}
+			got, after = append(got, c.ID), c.ID
+		}
+		if len(page) < 4 {
+			break
+		}
+	}
+	if want := []string{"B", "c0", "c1", "c2", "c3", "c4"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("listed %v, want %v", got, want)
+	}
+}
+
+func testClientInvalid(t T, s authserver.ClientRegistry) {
+	if s.PutClient(t.Context(), &authserver.Client{ID: "c", AuthMethod: "nonsense"}) == nil {
+		t.Errorf("a client was not checked")
+	}
+	wantErr(t, authserver.ErrNotFound, func() error { _, err := s.Client(t.Context(), "c"); return err })
+}
+
+func testClientCancelled(t T, s authserver.ClientRegistry) {
+	must(t, s.PutClient(t.Context(), client("c")))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, f := range map[string]func() error{
+		"Client":       func() error { _, err := s.Client(ctx, "c"); return err },
+		"PutClient":    func() error { return s.PutClient(ctx, client("d")) },
+		"DeleteClient": func() error { return s.DeleteClient(ctx, "c") },
+		"ListClients":  func() error { _, err := s.ListClients(ctx, "", 10); return err },
+	} {
+		if err := f(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s with a cancelled context: got error %v", name, err)
+		}
+	}
+	hasClient(t, s, client("c"))
+}
