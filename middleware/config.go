@@ -45,6 +45,11 @@ type Config struct {
 	// not change anything on a GET.
 	AllowCookie string
 
+	// DPoP and MTLS say how tokens are taken that are bound to a key of the
+	// client. The zero value of each refuses them.
+	DPoP DPoP
+	MTLS MTLS
+
 	// Realm names the protection space in challenges; "api" if empty.
 	Realm string
 	// ErrorWithScopes adds required_scopes to the JSON body of a 403. The
@@ -90,6 +95,8 @@ func (c *Config) check() error {
 	if c.AllowCookie != "" && (&http.Cookie{Name: c.AllowCookie}).Valid() != nil {
 		mistake("AllowCookie %q is not the name of a cookie", c.AllowCookie)
 	}
+	c.DPoP.check(mistake)
+	c.MTLS.check(mistake)
 	if !quotable(c.Realm) {
 		mistake("Realm %q has characters outside of printable ASCII", c.Realm)
 	}

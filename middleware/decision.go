@@ -22,6 +22,9 @@ type Decision struct {
 	Reason Reason
 	// Source is where the token was; empty if there was none.
 	Source Source
+	// Scheme is the authentication scheme of the token, "Bearer" or "DPoP";
+	// empty if there was none.
+	Scheme string
 	// Token is what the Verifier said, also if the request is refused for a
 	// reason found later; nil if there was no verdict.
 	Token *sneck.Token
@@ -33,7 +36,10 @@ type Decision struct {
 	Age time.Duration
 	// RetryAfter is when to try again; only for a 503.
 	RetryAfter time.Duration
-	// Err is the Verifier's error. It is for logs, not for clients.
+	// Nonce is the DPoP nonce to hand out with the answer; empty for none.
+	Nonce string
+	// Err is the cause, for logs and not for clients: the Verifier's error,
+	// or what is wrong with a proof.
 	Err error
 }
 
@@ -61,6 +67,10 @@ const (
 	ReasonAudience     Reason = "audience"      // meant for another resource server: 401
 	ReasonBinding      Reason = "binding"       // bound to a key that was not proven: 401
 
+	ReasonProof  Reason = "proof"  // no DPoP proof, or not one for this: 401
+	ReasonNonce  Reason = "nonce"  // a DPoP proof without the nonce it needs: 401
+	ReasonReplay Reason = "replay" // a DPoP proof that was used before: 401
+
 	ReasonCrossOrigin Reason = "cross_origin" // another site had the browser send the cookie: 403
 
 	ReasonScope     Reason = "scope"     // the token lacks scopes: 403
@@ -76,7 +86,7 @@ const (
 // which check a token failed (RFC 6750, section 5.3).
 type outcome struct {
 	status      int
-	code        string // RFC 6750, section 3.1
+	code        string // RFC 6750, section 3.1; RFC 9449, section 7.1 and 9
 	description string
 }
 
@@ -84,10 +94,15 @@ var (
 	needsToken     = outcome{http.StatusUnauthorized, "", ""}
 	invalidRequest = outcome{http.StatusBadRequest, "invalid_request", "The request must carry exactly one well-formed access token"}
 	invalidToken   = outcome{http.StatusUnauthorized, "invalid_token", "The access token is expired, revoked, malformed, or not valid here"}
+	invalidProof   = outcome{http.StatusUnauthorized, "invalid_dpop_proof", "The DPoP proof is missing, malformed, or not for this request"}
+	needsNonce     = outcome{http.StatusUnauthorized, "use_dpop_nonce", "The DPoP proof must hold the nonce of this answer"}
 	crossOrigin    = outcome{http.StatusForbidden, "invalid_request", "The request came from another site"}
 	noScope        = outcome{http.StatusForbidden, "insufficient_scope", "The access token does not grant what this request needs"}
 	unavailable    = outcome{http.StatusServiceUnavailable, "temporarily_unavailable", "The access token could not be checked, try again later"}
 )
+
+// outcomes are all refusals with a challenge.
+var outcomes = []*outcome{&needsToken, &invalidRequest, &invalidToken, &invalidProof, &needsNonce, &crossOrigin, &noScope}
 
 func (r Reason) outcome() *outcome {
 	switch r {
@@ -97,6 +112,10 @@ func (r Reason) outcome() *outcome {
 		return &invalidRequest
 	case ReasonInvalid, ReasonUnrecognized, ReasonExpired, ReasonNotYet, ReasonAudience, ReasonBinding:
 		return &invalidToken
+	case ReasonProof, ReasonReplay:
+		return &invalidProof
+	case ReasonNonce:
+		return &needsNonce
 	case ReasonCrossOrigin:
 		return &crossOrigin
 	case ReasonScope, ReasonForbidden:

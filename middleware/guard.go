@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/dpop"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -39,6 +40,8 @@ func New(c Config) (*Guard, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.DPoP = c.DPoP.filled(c.Now)
+	c.MTLS.TrustedProxies = slices.Clone(c.MTLS.TrustedProxies)
 	return &Guard{
 		config:     c,
 		challenges: newChallenges(&c),
@@ -87,6 +90,9 @@ func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
 // [Guard.Refuse].
 func (g *Guard) Check(r *http.Request, p Policy) Decision {
 	d := g.decide(r, &p)
+	if d.RetryAfter <= 0 && d.Status() == http.StatusServiceUnavailable {
+		d.RetryAfter = g.config.RetryAfter
+	}
 	g.report(r, &d)
 	return d
 }
@@ -97,6 +103,9 @@ func (g *Guard) Check(r *http.Request, p Policy) Decision {
 func (g *Guard) Admit(w http.ResponseWriter, r *http.Request, d Decision) *http.Request {
 	if !d.Allowed || d.Token == nil {
 		return r
+	}
+	if d.Nonce != "" {
+		w.Header().Set("DPoP-Nonce", d.Nonce) // RFC 9449, section 8.2
 	}
 	r = r.WithContext(sneck.NewContext(r.Context(), d.Token))
 	if d.Source == SourceQuery {
@@ -110,46 +119,69 @@ func (g *Guard) Admit(w http.ResponseWriter, r *http.Request, d Decision) *http.
 // has been refused before.
 func (g *Guard) decide(r *http.Request, p *Policy) Decision {
 	c, mistake := g.credential(r)
+	d := Decision{Reason: mistake, Source: c.source, Scheme: string(c.scheme)}
 	switch {
 	case mistake != "":
-		return Decision{Reason: mistake}
+		return d
 	case c.token == "" && p.Optional:
-		return Decision{Reason: ReasonAnonymous, Allowed: true}
+		d.Reason, d.Allowed = ReasonAnonymous, true
+		return d
 	case c.token == "":
-		return Decision{Reason: ReasonNoToken}
+		d.Reason = ReasonNoToken
+		return d
 	case c.source == SourceCookie && g.crossSite.Check(r) != nil:
-		return Decision{Reason: ReasonCrossOrigin, Source: c.source}
+		d.Reason = ReasonCrossOrigin
+		return d
+	}
+
+	var proof *dpop.Proof
+	if c.scheme == schemeDPoP {
+		now := g.config.Now()
+		d.Nonce = g.config.DPoP.nonce(now)
+		if proof, d.Reason, d.Err = g.config.DPoP.read(r, c.token, now); d.Reason != "" {
+			return d
+		}
 	}
 
 	t, err := g.verify(r.Context(), c.token)
 	if err != nil {
-		return g.refusal(r, c, err)
+		g.refuse(r, &d, err)
+		return d
 	}
 
-	now := g.config.Now()
-	need := p.Scopes.For(r.Method)
-	d := Decision{Token: t, Source: c.source}
+	d.Token = t
+	g.weigh(r, p, proof, &d)
+	return d
+}
+
+// weigh decides about a token that the Verifier knows.
+func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, d *Decision) {
+	t, now := d.Token, g.config.Now()
 	if !t.VerifiedAt.IsZero() {
 		d.Age = max(now.Sub(t.VerifiedAt), 0)
 	}
 	switch {
 	case !g.config.DangerouslyAnyAudience && !t.MeantFor(g.config.Audience...):
 		d.Reason = ReasonAudience
+		return
 	case t.ExpiredAt(now):
 		d.Reason = ReasonExpired
+		return
 	case now.Before(t.NotBefore):
 		d.Reason = ReasonNotYet
-	case t.Confirmation != nil:
-		d.Reason = ReasonBinding // the key was not proven
-	case !need.Met(t.Scopes):
+		return
+	}
+	if d.Reason, d.Err = g.bound(r, p, t, proof); d.Reason != "" {
+		return
+	}
+	if need := p.Scopes.For(r.Method); !need.Met(t.Scopes) {
 		d.Reason = ReasonForbidden
 		if d.Required = need.Closest(t.Scopes); d.Required != nil {
 			d.Reason, d.Missing = ReasonScope, need.Missing(t.Scopes)
 		}
-	default:
-		d.Reason, d.Allowed = ReasonAdmitted, true
+		return
 	}
-	return d
+	d.Reason, d.Allowed = ReasonAdmitted, true
 }
 
 // verify asks the Verifier. A Verifier that panics or that has neither token
@@ -170,30 +202,26 @@ func (g *Guard) verify(ctx context.Context, token string) (t *sneck.Token, err e
 	return t, nil
 }
 
-// refusal tells the three kinds of "no" apart.
-func (g *Guard) refusal(r *http.Request, c credential, err error) Decision {
-	d := Decision{Err: err, Source: c.source}
-	var unavailable *sneck.UnavailableError
+// refuse tells the three kinds of "no" apart.
+func (g *Guard) refuse(r *http.Request, d *Decision, err error) {
 	var panicked *panicError
+	d.Err = err
 	switch {
 	case errors.As(err, &panicked), errors.Is(err, errNoVerdict):
 		d.Reason = ReasonBroken
 	case errors.Is(err, sneck.ErrInvalid):
 		d.Reason = ReasonInvalid
-		return d
 	case errors.Is(err, sneck.ErrUnrecognized):
 		d.Reason = ReasonUnrecognized
-		return d
 	case r.Context().Err() != nil:
 		d.Reason = ReasonGone
 	default:
 		d.Reason = ReasonUnavailable
 	}
-	d.RetryAfter = g.config.RetryAfter
-	if errors.As(err, &unavailable) && unavailable.RetryAfter > 0 {
+	var unavailable *sneck.UnavailableError
+	if errors.As(err, &unavailable) {
 		d.RetryAfter = min(unavailable.RetryAfter, maxRetryAfter)
 	}
-	return d
 }
 
 var errNoVerdict = errors.New("middleware: the verifier returned neither a token nor an error")

@@ -11,6 +11,9 @@ type Policy struct {
 	// token in its context. A token that is there must still pass, so that
 	// a client learns of its mistake instead of being served as a stranger.
 	Optional bool
+	// SenderConstrained admits only tokens that are bound to a key which the
+	// sender proved to hold, as DPoP or MTLS of the [Config] allow.
+	SenderConstrained bool
 }
 
 func (p *Policy) check() error { return p.Scopes.Check() }

@@ -204,7 +204,7 @@ func dump(rec *httptest.ResponseRecorder) string {
 
 func TestGuard(t *testing.T) {
 	count := 0
-	for _, group := range slices.Concat(headerGroups(), verdictGroups(), configGroups(), scopeGroups(), sourceGroups()) {
+	for _, group := range slices.Concat(headerGroups(), verdictGroups(), configGroups(), scopeGroups(), sourceGroups(), dpopGroups(t), certificateGroups()) {
 		t.Run(group.name, func(t *testing.T) {
 			var reason middleware.Reason
 			config := middleware.Config{
