@@ -32,6 +32,9 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, d Decision) {
 	if d.Nonce != "" {
 		header.Set("DPoP-Nonce", d.Nonce)
 	}
+	if g.config.AllowPreflight && r.Header["Origin"] != nil {
+		header.Add("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce, Retry-After")
+	}
 	if out.code == "" {
 		// Without credentials there is no error to tell about.
 		w.WriteHeader(out.status)
@@ -85,6 +88,9 @@ func newChallenges(c *Config) challenges {
 	var all challenges
 	add := func(name scheme, params string) {
 		base := string(name) + " realm=" + quote(c.Realm) + params
+		if c.Metadata != nil {
+			base += ", resource_metadata=" + quote(c.Metadata.url()) // RFC 9728, section 5.1
+		}
 		s := schemeChallenges{name, map[*outcome]string{}}
 		for _, out := range outcomes {
 			s.values[out] = base
@@ -107,23 +113,35 @@ func newChallenges(c *Config) challenges {
 // the client used, or the first if it is none of ours.
 func (all challenges) of(out *outcome, d *Decision) string {
 	value := all[all.index(d)].values[out]
-	if len(d.Required) > 0 && out == &noScope {
-		value += ", scope=" + quote(d.Required.String())
+	if len(d.ACR) > 0 {
+		value += ", acr_values=" + quote(strings.Join(d.ACR, " "))
 	}
-	return value
+	if d.MaxAge > 0 {
+		value += ", max_age=" + quote(strconv.FormatInt(int64(d.MaxAge/time.Second), 10))
+	}
+	return value + scopeParam(d)
 }
 
-// others returns the challenges of the other schemes that a client may use
-// after a 401.
+func scopeParam(d *Decision) string {
+	if len(d.Required) == 0 {
+		return ""
+	}
+	return ", scope=" + quote(d.Required.String())
+}
+
+// others returns what else a client may use after a 401.
 func (all challenges) others(out *outcome, d *Decision) []string {
-	if len(all) == 1 || out.status != http.StatusUnauthorized {
+	if out.status != http.StatusUnauthorized {
 		return nil
 	}
 	var values []string
 	for i, s := range all {
 		if i != all.index(d) {
-			values = append(values, s.values[&needsToken])
+			values = append(values, s.values[&needsToken]+scopeParam(d))
 		}
+	}
+	if d.Challenge != "" {
+		values = append(values, d.Challenge)
 	}
 	return values
 }

@@ -49,8 +49,8 @@ var (
 	bareBoth      = "401\nCache-Control: no-store\nWww-Authenticate: " + bearerOffer + "\nWww-Authenticate: " + dpopOffer + "\n\n"
 	bareDPoP      = "401\nCache-Control: no-store\nWww-Authenticate: " + dpopOffer + "\n\n"
 	invalidBearer = refusal("401", "invalid_token", invalidText, bearerOffer+params("invalid_token", invalidText), dpopOffer)
-	invalidDPoP   = refusal("401", "invalid_token", invalidText, bearerOffer, dpopOffer+params("invalid_token", invalidText))
-	badProof      = refusal("401", "invalid_dpop_proof", proofText, bearerOffer, dpopOffer+params("invalid_dpop_proof", proofText))
+	invalidDPoP   = refusal("401", "invalid_token", invalidText, dpopOffer+params("invalid_token", invalidText), bearerOffer)
+	badProof      = refusal("401", "invalid_dpop_proof", proofText, dpopOffer+params("invalid_dpop_proof", proofText), bearerOffer)
 )
 
 func onlyDPoP(answer string) string {
@@ -241,10 +241,10 @@ func dpopGroups(t *testing.T) []group {
 			c.DPoP.NonceKey = nonceKey
 		}, anyToken, []row{
 			{"none", bound(nil), strings.Replace(onlyDPoP(refusal("401", "use_dpop_nonce", nonceText,
-				bearerOffer, dpopOffer+params("use_dpop_nonce", nonceText))),
+				dpopOffer+params("use_dpop_nonce", nonceText), bearerOffer)),
 				"Www", "Dpop-Nonce: "+nonceOfNow+"\nWww", 1), middleware.ReasonNonce},
 			{"wrong", bound(claims{"nonce": "AAAAAAAAAAAAAAAAAAAAAAAA"}), strings.Replace(onlyDPoP(refusal("401", "use_dpop_nonce", nonceText,
-				bearerOffer, dpopOffer+params("use_dpop_nonce", nonceText))),
+				dpopOffer+params("use_dpop_nonce", nonceText), bearerOffer)),
 				"Www", "Dpop-Nonce: "+nonceOfNow+"\nWww", 1), middleware.ReasonNonce},
 			{"good", bound(claims{"nonce": nonceOfNow}), strings.Replace(admitted, "X-H", "Dpop-Nonce: "+nonceOfNow+"\nX-H", 1), ok},
 		}},

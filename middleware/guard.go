@@ -1,14 +1,9 @@
 package middleware
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck"
@@ -42,6 +37,10 @@ func New(c Config) (*Guard, error) {
 	}
 	c.DPoP = c.DPoP.filled(c.Now)
 	c.MTLS.TrustedProxies = slices.Clone(c.MTLS.TrustedProxies)
+	if c.Metadata != nil {
+		m := *c.Metadata
+		c.Metadata = &m
+	}
 	return &Guard{
 		config:     c,
 		challenges: newChallenges(&c),
@@ -70,13 +69,13 @@ func (g *Guard) Optional(h http.Handler) http.Handler {
 // The handler finds the token with [sneck.FromContext]. Protect panics if no
 // request can satisfy the policy.
 func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
-	if err := p.check(); err != nil {
+	if err := p.check(&g.config); err != nil {
 		panic(err)
 	}
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			d := g.Check(r, p)
-			if !d.Allowed {
+			if !d.Allowed && !d.Shadow {
 				g.Refuse(w, r, d)
 				return
 			}
@@ -93,6 +92,13 @@ func (g *Guard) Check(r *http.Request, p Policy) Decision {
 	if d.RetryAfter <= 0 && d.Status() == http.StatusServiceUnavailable {
 		d.RetryAfter = g.config.RetryAfter
 	}
+	if d.Status() == http.StatusUnauthorized {
+		d.Challenge = p.OtherwiseChallenge
+		if g.config.ScopesInChallenges {
+			d.Required = p.Scopes.For(r.Method).Closest(nil)
+		}
+	}
+	d.Shadow = p.DangerouslyShadow && !d.Allowed
 	g.report(r, &d)
 	return d
 }
@@ -118,6 +124,15 @@ func (g *Guard) Admit(w http.ResponseWriter, r *http.Request, d Decision) *http.
 // decide is the whole way of a request. Whatever is not admitted at its end
 // has been refused before.
 func (g *Guard) decide(r *http.Request, p *Policy) Decision {
+	if g.config.AllowPreflight && preflight(r) {
+		return Decision{Reason: ReasonPreflight, Allowed: true}
+	}
+	if p.Otherwise != nil {
+		if d := g.otherwise(r, p); d.Reason != "" {
+			return d
+		}
+	}
+
 	c, mistake := g.credential(r)
 	d := Decision{Reason: mistake, Source: c.source, Scheme: string(c.scheme)}
 	switch {
@@ -134,32 +149,67 @@ func (g *Guard) decide(r *http.Request, p *Policy) Decision {
 		return d
 	}
 
+	start := g.config.Now()
 	var proof *dpop.Proof
 	if c.scheme == schemeDPoP {
-		now := g.config.Now()
-		d.Nonce = g.config.DPoP.nonce(now)
-		if proof, d.Reason, d.Err = g.config.DPoP.read(r, c.token, now); d.Reason != "" {
+		d.Nonce = g.config.DPoP.nonce(start)
+		if proof, d.Reason, d.Err = g.config.DPoP.read(r, c.token, start); d.Reason != "" {
 			return d
 		}
 	}
 
 	t, err := g.verify(r.Context(), c.token)
+	if err == nil && p.tooStale(t, start) {
+		// The Verifier is only told of the bound if its answer needs it, so
+		// that most requests do without a context of their own.
+		t, err = g.verify(sneck.WithMaxStaleness(r.Context(), p.MaxStaleness), c.token)
+	}
 	if err != nil {
 		g.refuse(r, &d, err)
 		return d
 	}
-
 	d.Token = t
+	if !t.VerifiedAt.IsZero() {
+		d.Age = max(g.config.Now().Sub(t.VerifiedAt), 0)
+	}
+	if p.tooStale(t, start) {
+		d.Reason = ReasonStale
+		return d
+	}
 	g.weigh(r, p, proof, &d)
 	return d
+}
+
+// preflight reports whether a request is a CORS preflight (Fetch Standard,
+// section 3.3.2). It never has credentials.
+func preflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header["Authorization"] == nil &&
+		r.Header["Origin"] != nil && r.Header["Access-Control-Request-Method"] != nil
+}
+
+// otherwise asks the policy's own means of authentication.
+func (g *Guard) otherwise(r *http.Request, p *Policy) (d Decision) {
+	defer func() {
+		if v := recover(); v != nil {
+			d = Decision{Reason: ReasonBroken, Err: newPanicError(v)}
+		}
+	}()
+	t, err := p.Otherwise(r)
+	switch {
+	case errors.Is(err, sneck.ErrInvalid):
+		return Decision{Reason: ReasonSignIn, Err: err}
+	case err != nil && !errors.Is(err, sneck.ErrUnrecognized):
+		g.refuse(r, &d, err)
+		return d
+	case err == nil && t != nil:
+		return Decision{Reason: ReasonOtherwise, Allowed: true, Token: t}
+	}
+	return Decision{}
 }
 
 // weigh decides about a token that the Verifier knows.
 func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, d *Decision) {
 	t, now := d.Token, g.config.Now()
-	if !t.VerifiedAt.IsZero() {
-		d.Age = max(now.Sub(t.VerifiedAt), 0)
-	}
 	switch {
 	case !g.config.DangerouslyAnyAudience && !t.MeantFor(g.config.Audience...):
 		d.Reason = ReasonAudience
@@ -181,81 +231,9 @@ func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, d *Decision
 		}
 		return
 	}
+	if !p.signedIn(t, now) {
+		d.Reason, d.ACR, d.MaxAge = ReasonStepUp, p.ACR, p.MaxAge
+		return
+	}
 	d.Reason, d.Allowed = ReasonAdmitted, true
-}
-
-// verify asks the Verifier. A Verifier that panics or that has neither token
-// nor error has not found out, so the request is refused like in an outage.
-func (g *Guard) verify(ctx context.Context, token string) (t *sneck.Token, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			t, err = nil, newPanicError(v)
-		}
-	}()
-	t, err = g.config.Verifier.Verify(ctx, token)
-	switch {
-	case err != nil:
-		return nil, withhold(err, token)
-	case t == nil:
-		return nil, errNoVerdict
-	}
-	return t, nil
-}
-
-// refuse tells the three kinds of "no" apart.
-func (g *Guard) refuse(r *http.Request, d *Decision, err error) {
-	var panicked *panicError
-	d.Err = err
-	switch {
-	case errors.As(err, &panicked), errors.Is(err, errNoVerdict):
-		d.Reason = ReasonBroken
-	case errors.Is(err, sneck.ErrInvalid):
-		d.Reason = ReasonInvalid
-	case errors.Is(err, sneck.ErrUnrecognized):
-		d.Reason = ReasonUnrecognized
-	case r.Context().Err() != nil:
-		d.Reason = ReasonGone
-	default:
-		d.Reason = ReasonUnavailable
-	}
-	var unavailable *sneck.UnavailableError
-	if errors.As(err, &unavailable) {
-		d.RetryAfter = min(unavailable.RetryAfter, maxRetryAfter)
-	}
-}
-
-var errNoVerdict = errors.New("middleware: the verifier returned neither a token nor an error")
-
-// A panicError is a panic of the Verifier, without what might hold a token.
-type panicError struct {
-	what  string
-	stack []byte
-}
-
-func newPanicError(v any) *panicError {
-	what := fmt.Sprintf("a value of type %T", v)
-	if err, ok := v.(runtime.Error); ok {
-		what = err.Error()
-	}
-	return &panicError{what, debug.Stack()}
-}
-
-func (e *panicError) Error() string { return "middleware: the verifier panicked: " + e.what }
-
-// withhold replaces an error that quotes the token, such as a [url.Error] of
-// a request that should not have had it in its URL, and keeps its kind.
-// Shorter tokens than any real one are not looked for: they are in any text.
-func withhold(err error, token string) error {
-	const shortest = 16
-	if len(token) < shortest || !strings.Contains(err.Error(), token) {
-		return err
-	}
-	const text = "middleware: the verifier's error quoted the token and is withheld"
-	switch {
-	case errors.Is(err, sneck.ErrInvalid):
-		return fmt.Errorf(text+": %w", sneck.ErrInvalid)
-	case errors.Is(err, sneck.ErrUnrecognized):
-		return fmt.Errorf(text+": %w", sneck.ErrUnrecognized)
-	}
-	return errors.New(text)
 }
