@@ -19,9 +19,10 @@ type Compact struct {
 var ErrNotCompact = errors.New("jws: not a compact serialization")
 
 // Split takes a compact serialization apart: exactly two dots, and something
-// between, before and after them. An empty payload or signature is no JWS
-// that anybody here has a use for. The cost is that of finding the dots, so
-// a string of a million dots is refused at the third.
+// before and between them. A detached payload is of no use to anybody here;
+// an unsigned token is taken apart, so that it can be known for one, and no
+// empty signature verifies. The cost is that of finding the dots, so a string
+// of a million dots is refused at the third.
 func Split(token string) (Compact, error) {
 	first := strings.IndexByte(token, '.')
 	if first <= 0 {
@@ -33,7 +34,7 @@ func Split(token string) (Compact, error) {
 	}
 	second += first + 1
 	c := Compact{token[:first], token[first+1 : second], token[second+1:], token[:second]}
-	if c.Signature == "" || strings.IndexByte(c.Signature, '.') >= 0 {
+	if strings.IndexByte(c.Signature, '.') >= 0 {
 		return Compact{}, ErrNotCompact
 	}
 	return c, nil

@@ -242,7 +242,9 @@ func elements(array []byte) ([]jsontext.Value, bool) {
 	if len(array) == 0 || array[0] != '[' {
 		return nil, false
 	}
-	d := newDecoder(array)
+	r := readers.Get().(*reader)
+	defer r.put()
+	d := r.reset(array)
 	if _, err := d.ReadToken(); err != nil {
 		return nil, false
 	}

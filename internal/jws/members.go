@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -32,7 +33,9 @@ func Members(object []byte, f func(name, value []byte) error) error {
 	if tooDeep(object) {
 		return errDeep
 	}
-	d := newDecoder(object)
+	r := readers.Get().(*reader)
+	defer r.put()
+	d := r.reset(object)
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
 		return errNotObject
 	}
@@ -74,7 +77,27 @@ func Members(object []byte, f func(name, value []byte) error) error {
 	return nil
 }
 
-func newDecoder(data []byte) *jsontext.Decoder { return jsontext.NewDecoder(bytes.NewBuffer(data)) }
+// A reader is a decoder and its source. Decoders are dear to make, and one is
+// needed for every token.
+type reader struct {
+	buf bytes.Buffer
+	dec jsontext.Decoder
+}
+
+// readers saves allocations and holds nothing else.
+var readers = sync.Pool{New: func() any { return new(reader) }}
+
+func (r *reader) reset(data []byte) *jsontext.Decoder {
+	r.buf = *bytes.NewBuffer(data)
+	r.dec.Reset(&r.buf)
+	return &r.dec
+}
+
+// put gives the reader back, without the claims that it read last.
+func (r *reader) put() {
+	r.reset(nil)
+	readers.Put(r)
+}
 
 // String decodes a JSON string. It reports false for any other value.
 func String(value []byte) (string, bool) {
@@ -126,6 +149,9 @@ var errDuplicate = errors.New("jws: JSON object with a duplicate member")
 // tooDeep counts brackets outside of strings. It need not understand JSON:
 // in what is not JSON, the decoder finds the mistake.
 func tooDeep(data []byte) bool {
+	if bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) <= MaxDepth {
+		return false // as nearly always, and counted much faster
+	}
 	depth, quoted := 0, false
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {

@@ -1,0 +1,149 @@
+// Package sqlite keeps the records and clients of an authserver in one SQLite
+// file, without cgo.
+//
+// An answer is given after its commit, and a commit is on the disk
+// (synchronous=FULL). Callers that wait at the same time share one commit, so
+// that durability costs little under load. Readers do not wait for the writer
+// (WAL). Several processes may share a file on one machine, such as a server
+// and a command that adds clients; a file on a network share is not safe.
+//
+// Revoking by client or subject alone reads the whole table, while others
+// wait; by key or family it is quick.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/sneckauth/sneck/authserver"
+)
+
+// A Store is an authserver.Store and authserver.Clients in an SQLite file.
+// Open it with [Open]. It is safe for concurrent use.
+type Store struct {
+	readers *sql.DB
+	get     *sql.Stmt
+	client  *sql.Stmt
+
+	writerDB *sql.DB
+	writer   *writer
+
+	closed   atomic.Bool
+	closing  sync.Once
+	closeErr error
+}
+
+var (
+	_ authserver.Store   = (*Store)(nil)
+	_ authserver.Clients = (*Store)(nil)
+)
+
+// ErrClosed means that the store was closed.
+var ErrClosed = errors.New("sqlite: the store is closed")
+
+// Open opens the file, or creates it with mode 0600, and brings its tables up
+// to date. Close the store when it is no longer needed.
+func Open(ctx context.Context, path string) (*Store, error) {
+	s, err := open(ctx, path)
+	// SQLite does not wait while another process turns a new file into one
+	// with a WAL, or takes the WAL of one that it closes.
+	for wait := time.Millisecond; isBusy(err) && wait < 2*time.Second; wait *= 2 {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait):
+			s, err = open(ctx, path)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func isBusy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+func open(ctx context.Context, path string) (_ *Store, err error) {
+	if path == "" || path == ":memory:" {
+		return nil, errors.New("not a file (hint: authserver.NewMemory keeps everything in memory)")
+	}
+	// SQLite gives its other files the mode of this one.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+
+	s := &Store{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.writerDB, err = sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)")); err != nil {
+		return nil, err
+	}
+	conn, err := s.writerDB.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if s.writer, err = newWriter(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+
+	if s.readers, err = sql.Open("sqlite", dsn(path, "query_only(1)")); err != nil {
+		return nil, err
+	}
+	n := 2 * runtime.GOMAXPROCS(0)
+	s.readers.SetMaxOpenConns(n)
+	s.readers.SetMaxIdleConns(n)
+	if s.get, err = s.readers.PrepareContext(ctx, selectRecord); err != nil {
+		return nil, err
+	}
+	s.client, err = s.readers.PrepareContext(ctx, selectClient)
+	return s, err
+}
+
+// dsn names the file such that nothing in its path is taken for an option.
+func dsn(path string, pragmas ...string) string {
+	options := url.Values{"_pragma": append([]string{"busy_timeout(10000)"}, pragmas...)}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options.Encode()
+}
+
+// Close waits for what is being written, and closes the file. Calls that come
+// later return ErrClosed.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.closed.Store(true)
+		var errs []error
+		if s.writer != nil {
+			errs = append(errs, s.writer.close())
+		}
+		for _, db := range []*sql.DB{s.readers, s.writerDB} {
+			if db != nil {
+				errs = append(errs, db.Close())
+			}
+		}
+		s.closeErr = errors.Join(errs...)
+	})
+	return s.closeErr
+}

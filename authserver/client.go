@@ -1,0 +1,166 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// Clients is where clients are looked up. They may live anywhere.
+//
+// It must be safe for concurrent use.
+type Clients interface {
+	// Client returns the client with the identifier, ErrNotFound if there is
+	// none, or another error if it could not find out. The result is
+	// read-only for both sides from then on.
+	Client(ctx context.Context, id string) (*Client, error)
+}
+
+// A Client is an application or a resource server that is known to the
+// authorization server. The zero value of every field is the choice that
+// allows least.
+type Client struct {
+	// ID is the client identifier (RFC 6749, section 2.2): 1 to 255 visible
+	// ASCII characters or spaces.
+	ID string
+	// Name is shown to people.
+	Name string
+	// Secrets authenticate the client; any one that has not expired does. A
+	// client without secrets is public.
+	Secrets []Secret
+	// AuthMethod is the one way in which the client authenticates:
+	// "client_secret_basic" or "client_secret_post". If empty, both will do.
+	AuthMethod string
+	// Grants lists the grant types that the client may use. A resource
+	// server, which only introspects, needs none.
+	Grants []string
+	// RedirectURIs lists where the authorization endpoint may send answers to.
+	// They are compared byte by byte, except that a loopback IP address may
+	// have any port.
+	RedirectURIs []string
+	// RedirectSchemes replaces Config.RedirectSchemes for the client.
+	RedirectSchemes []string
+	// Scopes are those that may be granted to the client, as far as the scope
+	// backend has them available.
+	Scopes scopes.Set
+	// DefaultScopes are granted if a request names none. If empty, the scope
+	// backend and Config.DefaultScopes decide, within Scopes.
+	DefaultScopes scopes.Set
+	// Audience is who the client's tokens are meant for, unless a request
+	// asks for less or for other Resources. If empty, it is Config.Audience.
+	Audience []string
+	// Resources lists what, besides its Audience, the client may ask for with
+	// the "resource" parameter (RFC 8707).
+	Resources []string
+	// Introspect allows the client to introspect tokens whose audience is its
+	// ID or is in Serves.
+	Introspect bool
+	// Serves lists the audiences that the client serves as a resource server.
+	Serves []string
+	// AccessTokenTTL is the life of the client's access tokens; zero leaves
+	// it to Config.AccessTokenTTL.
+	AccessTokenTTL time.Duration
+}
+
+// Public reports whether the client can not authenticate.
+func (c *Client) Public() bool { return len(c.Secrets) == 0 }
+
+// MayUse reports whether the client may use a grant type.
+func (c *Client) MayUse(grantType string) bool { return slices.Contains(c.Grants, grantType) }
+
+// Check returns what is wrong with the client, all mistakes joined, or nil.
+func (c *Client) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("authserver: client %q: "+format, append([]any{c.ID}, args...)...))
+	}
+	if !validID(c.ID) {
+		bad("the ID must have 1 to %d visible ASCII characters or spaces", maxID)
+	}
+	switch c.AuthMethod {
+	case "", methodBasic, methodPost:
+	default:
+		bad("AuthMethod %q is not known (hint: %s or %s)", c.AuthMethod, methodBasic, methodPost)
+	}
+	for _, s := range c.Secrets {
+		if err := s.check(); err != nil {
+			bad("%w", err)
+		}
+	}
+	if c.Public() && c.Introspect {
+		bad("a public client can not be allowed to introspect (hint: give it a secret)")
+	}
+	if c.Public() && c.MayUse(GrantClientCredentials) {
+		bad("a public client can not use %s (hint: give it a secret)", GrantClientCredentials)
+	}
+	for _, uri := range c.RedirectURIs {
+		if u, err := url.Parse(uri); err != nil || forbiddenScheme(u.Scheme) || u.Fragment != "" {
+			bad("the redirect URI %q is not absolute, has a fragment or a forbidden scheme", uri)
+		}
+	}
+	if c.MayUse(GrantAuthorizationCode) && len(c.RedirectURIs) == 0 {
+		bad("%s needs a redirect URI", GrantAuthorizationCode)
+	}
+	for _, set := range []scopes.Set{c.Scopes, c.DefaultScopes} {
+		if _, err := scopes.Of(set...); err != nil {
+			bad("%w", err)
+		}
+	}
+	if extra := c.DefaultScopes.Without(c.Scopes); len(extra) > 0 {
+		bad("DefaultScopes %q are not in Scopes", []string(extra))
+	}
+	for _, r := range c.Resources {
+		if !validResource(r) {
+			bad("the resource %q is not an absolute URI without a fragment", r)
+		}
+	}
+	if slices.Contains(c.Audience, "") || slices.Contains(c.Serves, "") {
+		bad("an audience must not be empty")
+	}
+	if err := checkTTL("AccessTokenTTL", c.AccessTokenTTL); err != nil {
+		bad("%w", err)
+	}
+	return errors.Join(errs...)
+}
+
+const maxID = 255
+
+// validID reports whether s is 1*VSCHAR (RFC 6749, appendix A.1) of a bounded
+// length.
+func validID(s string) bool { return s != "" && len(s) <= maxID && isVSCHAR(s) }
+
+func isVSCHAR(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// validResource reports whether s is an absolute URI without a fragment (RFC
+// 8707, section 2).
+func validResource(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme != "" && (u.Host != "" || u.Opaque != "") && !strings.Contains(s, "#") && isVSCHAR(s)
+}
+
+func contains(list []string, s string) bool { return slices.Contains(list, s) }
+
+// checkTTL refuses a lifetime that can not be told to clients, who count in
+// whole seconds. Zero stands for the default.
+func checkTTL(name string, d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("%s %v is negative", name, d)
+	}
+	if d%time.Second != 0 {
+		return fmt.Errorf("%s %v is not in whole seconds", name, d)
+	}
+	return nil
+}

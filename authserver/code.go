@@ -1,0 +1,144 @@
+package authserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// codePrefix begins every authorization code.
+const codePrefix = "sneck_ac_"
+
+// codeExtra is what the record of a code keeps besides.
+type codeExtra struct {
+	RedirectURI string          `json:"redirect_uri"`
+	Named       bool            `json:"named,omitempty"` // by the client, in its request
+	Challenge   challenge       `json:"challenge,omitzero"`
+	Claims      json.RawMessage `json:"claims,omitempty"`
+}
+
+// issueCode issues an authorization code for what was approved.
+func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approval *Approval) (string, error) {
+	if approval.Subject == "" {
+		return "", errors.New("the approval has no subject")
+	}
+	// A user that could pass for a client would have its rights (RFC 9700,
+	// section 4.15).
+	switch _, err := s.config.Clients.Client(ctx, approval.Subject); {
+	case err == nil:
+		return "", errors.New("the subject of the approval is the ID of a client")
+	case !errors.Is(err, ErrNotFound):
+		return "", fmt.Errorf("look up a client: %w", err)
+	}
+	granted := a.Scopes
+	if approval.Scopes != nil {
+		granted = intersect(a.Scopes, approval.Scopes)
+	}
+	if len(granted) == 0 {
+		return "", ErrAccessDenied
+	}
+	claims, err := joinClaims(approval.Authentication, approval.Claims)
+	if err != nil {
+		return "", err
+	}
+	extra, err := json.Marshal(codeExtra{
+		RedirectURI: a.RedirectURI, Named: a.named, Challenge: a.challenge, Claims: claims,
+	})
+	if err != nil {
+		return "", err
+	}
+	now := s.config.Now()
+	record := Record{
+		Kind: KindCode, Family: string(appendRandom(nil, familyLen)), Client: a.Client.ID, Subject: approval.Subject,
+		Scopes: granted, Audience: a.Audience, Issued: now, Expires: now.Add(s.config.AuthorizationCodeTTL), Extra: extra,
+	}
+	code := mint(codePrefix)
+	record.Key = KeyOf(code)
+	if err := s.config.Store.Create(ctx, record); err != nil {
+		return "", fmt.Errorf("store a code: %w", err)
+	}
+	s.logApproval(ctx, a, granted)
+	return code, nil
+}
+
+// joinClaims returns the claims of the access tokens of an approval, or nil.
+func joinClaims(who Authentication, more json.RawMessage) (json.RawMessage, error) {
+	members := map[string]json.RawMessage{}
+	if more != nil {
+		if err := checkClaims(more); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(more, &members); err != nil {
+			return nil, err
+		}
+	}
+	data, err := json.Marshal(who)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &members); err != nil {
+		return nil, err
+	}
+	if len(members) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(members)
+}
+
+// AuthorizationCode is the grant of a client that got a code from the
+// authorization endpoint (RFC 6749, section 4.1.3). A code is used once: the
+// second time, all that came of the first is revoked.
+func AuthorizationCode() Grant {
+	return Grant{Type: GrantAuthorizationCode, Public: true, Handle: handleCode}
+}
+
+func handleCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
+	s := r.server
+	code := r.Form.Get("code")
+	if code == "" {
+		return nil, invalidRequest("code is missing")
+	}
+	record, err := s.present(ctx, r.Client, code, KindCode, func(c string) bool { return minted(codePrefix, c) })
+	if err != nil {
+		return nil, err
+	}
+	var extra codeExtra
+	if err := json.Unmarshal(record.Extra, &extra); err != nil {
+		return nil, fmt.Errorf("the record of a code is damaged: %w", err)
+	}
+	// Who does not know the verifier is not the one who started this, and must
+	// not be able to end it either, so this comes before reuse.
+	if !extra.Challenge.met(r.Form.Get("code_verifier")) {
+		return nil, invalidGrant(errors.New("the code_verifier does not fit"))
+	}
+	uri := r.Form.Get("redirect_uri")
+	if uri != extra.RedirectURI && (extra.Named || uri != "") {
+		return nil, invalidGrant(errors.New("the redirect_uri is not that of the code"))
+	}
+	if !record.Spent.IsZero() {
+		if err := s.revokeFamily(ctx, record); err != nil {
+			return nil, unavailable(err)
+		}
+		return nil, invalidGrant(ErrSpent)
+	}
+	if record.ExpiredAt(s.config.Now()) {
+		return nil, invalidGrant(ErrExpired)
+	}
+	audience, err := choose(r.Form.Resources(), func(resource string) bool { return contains(record.Audience, resource) })
+	if err != nil {
+		return nil, err
+	}
+	if audience == nil {
+		audience = record.Audience
+	}
+	return &Issue{
+		Subject: record.Subject, Scopes: record.Scopes, Audience: audience, Claims: extra.Claims, Family: record.Family,
+		Refresh: true, RefreshAudience: record.Audience,
+		Spend: &Spend{Key: record.Key}, Reused: s.revokeFamily,
+	}, nil
+}
+
+// maxCodeTTL is the longest life of a code (RFC 6749, section 4.1.2).
+const maxCodeTTL = 10 * time.Minute

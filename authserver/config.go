@@ -1,0 +1,124 @@
+package authserver
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// Config configures a [Server]. Issuer, Store and Clients are mandatory; the
+// zero value of every other field is the safe choice.
+type Config struct {
+	// Issuer is the URL that identifies the server: https, or http on a
+	// loopback host, with neither query nor fragment (RFC 8414, section 2).
+	// The endpoints are below it.
+	Issuer string
+	// Store keeps what is issued.
+	Store Store
+	// Clients knows the clients.
+	Clients Clients
+
+	// AccessTokenTTL is the life of access tokens in whole seconds; zero means
+	// one hour. It counts unless the client's record has another.
+	AccessTokenTTL time.Duration
+	// TokenExpiresIn, if set, decides over the life of each token, whatever
+	// the fields say. It must return whole seconds; what is not positive
+	// leaves the decision to the fields.
+	TokenExpiresIn func(ctx context.Context, r *TokenRequest) time.Duration
+	// AccessToken, if set, makes up access tokens instead of the built-in
+	// generator, and RecognizeToken should be set as well.
+	AccessToken TokenGenerator
+	// RecognizeToken reports whether a token may be one of this server's; the
+	// store is not asked for others. If nil, it is [WellFormed], or always
+	// true if AccessToken is set.
+	RecognizeToken func(token string) bool
+
+	// Login says who the user is and whether they approve. Without it, there
+	// is no authorization endpoint.
+	Login LoginFunc
+	// AuthorizationCodeTTL is the life of authorization codes: zero means one
+	// minute, more than ten are refused.
+	AuthorizationCodeTTL time.Duration
+	// PKCERequired decides which clients have to use PKCE (RFC 7636); nil
+	// means all. Public clients always have to.
+	PKCERequired func(clientID string) bool
+	// InsecureAllowPlainPKCE allows the method "plain" besides "S256": who
+	// sees the request can then use the code.
+	InsecureAllowPlainPKCE bool
+	// RedirectSchemes lists the schemes that redirect URIs may have; nil means
+	// https and http, the latter for loopback hosts.
+	RedirectSchemes []string
+	// InsecureHTTPRedirects allows http redirect URIs of any host: who listens
+	// gets the code.
+	InsecureHTTPRedirects bool
+
+	// RefreshTokenTTL is how long after the approval its refresh tokens can be
+	// used, however often they are rotated; zero means 30 days. See
+	// NoRefreshTokens and Never.
+	RefreshTokenTTL time.Duration
+	// RefreshTokenIdle is how long a refresh token can be used after it was
+	// issued; zero sets no such limit. As every use yields a new one, this
+	// ends what is not used.
+	RefreshTokenIdle time.Duration
+	// RefreshGrace is how long after its first use a refresh token may be used
+	// again by the same client, which may have lost the answer; it gets a
+	// further pair of tokens. Zero forgives nothing.
+	RefreshGrace time.Duration
+	// RefreshReuse says what reuse outside of the grace period leads to.
+	RefreshReuse ReusePolicy
+	// RotateRefreshToken decides whether a refresh token is replaced when it
+	// is used; nil replaces it always. Those of public clients always are.
+	RotateRefreshToken func(ctx context.Context, refresh Record) bool
+	// RefreshToken, if set, makes up refresh tokens instead of the built-in
+	// generator.
+	RefreshToken TokenGenerator
+
+	// Grants lists the grant types that the token endpoint answers; nil means
+	// all that are built in and have what they need.
+	Grants []Grant
+
+	// Scopes says which scopes there are; nil means the zero scopes.Static,
+	// which has "read" and "write".
+	Scopes scopes.Backend
+	// DefaultScopes are granted to a request that names none, unless the
+	// client or the scope backend has defaults of its own. AllScopes stands
+	// for all of them but IntrospectionScope. Each must be one that Scopes
+	// knows.
+	DefaultScopes []string
+	// Audience is who the tokens of clients without an audience of their own
+	// are meant for. If it is empty too, such a client gets no token until it
+	// asks for a resource: a token for everybody is not issued.
+	Audience []string
+
+	// ClientID makes up client identifiers for NewClient; nil means 32 random
+	// base62 characters.
+	ClientID func() string
+	// ClientSecret makes up client secrets for NewClient; nil means random
+	// base62 characters of ClientSecretLength.
+	ClientSecret func() string
+	// ClientSecretLength is the number of characters of generated secrets:
+	// zero means DefaultSecretLength, less than MinSecretLength is refused.
+	ClientSecretLength int
+
+	// Sweep says how Run and DeleteExpired clean up.
+	Sweep Sweep
+
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+	// Logger gets the causes of refusals and failures; nil is silent. Tokens
+	// and secrets are never logged.
+	Logger *slog.Logger
+
+	recognizeRefresh func(token string) bool
+}
+
+const (
+	// AllScopes among the DefaultScopes stands for every scope that there is,
+	// but for IntrospectionScope.
+	AllScopes = "__all__"
+	// IntrospectionScope is the scope of a token that may introspect others.
+	// It has to be asked for by name.
+	IntrospectionScope = "introspection"
+)

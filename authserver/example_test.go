@@ -1,0 +1,64 @@
+package authserver_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+
+	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// A server with one client, which gets a token for itself.
+func ExampleNew() {
+	store := authserver.NewMemory()
+	srv, err := authserver.New(authserver.Config{
+		Issuer:  "https://auth.example.com",
+		Store:   store,
+		Clients: store,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	ctx := context.Background()
+	client, secret, err := srv.NewClient(ctx, authserver.Client{
+		ID:       "nightly-report",
+		Grants:   []string{authserver.GrantClientCredentials},
+		Scopes:   scopes.Set{"read"},
+		Audience: []string{"https://api.example.com"},
+	}, true)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := store.PutClient(ctx, client); err != nil {
+		log.Fatal(err)
+	}
+
+	// http.Handle("/", srv), and then from somewhere else:
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {"read"}}
+	r := httptest.NewRequest(http.MethodPost, "https://auth.example.com/token", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(url.QueryEscape(client.ID), url.QueryEscape(secret))
+	w := httptest.NewRecorder()
+	srv.ServeHTTP(w, r)
+
+	var answer struct {
+		AccessToken string `json:"access_token"`
+		ExpiresIn   int    `json:"expires_in"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		log.Fatal(err)
+	}
+	token, err := srv.Verify(ctx, answer.AccessToken)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answer.ExpiresIn, token.ClientID, token.Scopes, token.Audience)
+	// Output: 3600 nightly-report read [https://api.example.com]
+}

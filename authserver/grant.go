@@ -1,0 +1,259 @@
+package authserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// A Grant is a way to get tokens: a grant type of the token endpoint. The
+// built-in ones are values like any other: [ClientCredentials],
+// [AuthorizationCode] and [RefreshToken].
+type Grant struct {
+	// Type is the "grant_type", a name of RFC 6749 or an absolute URI.
+	Type string
+	// Public allows the grant to public clients, which do not authenticate.
+	Public bool
+	// Handle decides over a request of a client that is authenticated and has
+	// the grant type in its record. It changes nothing: whatever has to happen
+	// when the tokens are issued is in the Issue, so that it happens with it
+	// or not at all. To refuse, it returns an *Error; other errors are
+	// reported as an outage.
+	Handle func(ctx context.Context, r *GrantRequest) (*Issue, error)
+}
+
+// A GrantRequest is a request to the token endpoint. It is read-only.
+type GrantRequest struct {
+	Client *Client
+	Form   Form
+
+	server *Server
+}
+
+// An Issue says what is to be issued.
+type Issue struct {
+	// Subject is the resource owner; empty for the client itself.
+	Subject string
+	// Scopes is what the access token grants. If nil, the server grants what
+	// the request asks for and the client may have.
+	Scopes scopes.Set
+	// Audience is who the access token is meant for. If nil, the server takes
+	// the resources of the request, or the default.
+	Audience []string
+	// Claims is said about the access token besides: a JSON object without
+	// the members that the server sets itself, or nil.
+	Claims json.RawMessage
+	// Family joins the tokens with what they were issued from; the server
+	// makes one up if it needs one.
+	Family string
+	// Refresh asks for a refresh token, which the client gets if it may use
+	// the grant type. RefreshScopes and RefreshAudience are those of the
+	// refresh token where it keeps more than the access token has.
+	Refresh         bool
+	RefreshScopes   scopes.Set
+	RefreshAudience []string
+	// RefreshUntil is when the family ends at the latest; zero lets the
+	// server count from now.
+	RefreshUntil time.Time
+	// Spend is what is used up by this, or nil. The server sets its Now and
+	// Yield. A record that can no longer be used is refused as invalid_grant.
+	Spend *Spend
+	// Reused is called if the record was spent before, and may be nil. It is
+	// where what the first use has yielded gets revoked.
+	Reused func(ctx context.Context, r Record) error
+
+	// keep is a refresh token that stays valid and is reported again.
+	keep string
+}
+
+// ClientCredentials is the grant of a client that acts for nobody but itself.
+// It yields no refresh token (RFC 6749, section 4.4).
+func ClientCredentials() Grant {
+	return Grant{
+		Type: GrantClientCredentials,
+		Handle: func(_ context.Context, r *GrantRequest) (*Issue, error) {
+			return &Issue{Subject: r.Client.ID}, nil
+		},
+	}
+}
+
+// The built-in grant types (RFC 6749, sections 4.1.3, 4.4.2 and 6).
+const (
+	GrantClientCredentials = "client_credentials"
+	GrantAuthorizationCode = "authorization_code"
+	GrantRefreshToken      = "refresh_token"
+)
+
+const typeBearer = "Bearer"
+
+// A tokenAnswer is a successful answer (RFC 6749, section 5.1). The scope is
+// always reported, so that a client never has to guess what it was granted.
+type tokenAnswer struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope"`
+}
+
+// complete fills in what the grant has left to the server.
+func (s *Server) complete(ctx context.Context, grantType string, r *GrantRequest, issue *Issue) error {
+	var err error
+	if issue.Subject == "" {
+		issue.Subject = r.Client.ID
+	}
+	if issue.Audience == nil {
+		if issue.Audience, err = s.audience(r.Client, r.Form.Resources()); err != nil {
+			return err
+		}
+	}
+	if issue.Scopes == nil {
+		issue.Scopes, err = s.grantScopes(ctx, r.Client, r.Form.Get("scope"), scopes.Request{
+			ClientID: r.Client.ID, GrantType: grantType, Subject: issue.Subject, Audience: issue.Audience,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return checkClaims(issue.Claims)
+}
+
+// reserved are the members of an introspection answer that the server sets.
+var reserved = []string{
+	"active", "scope", "client_id", "token_type", "exp", "iat", "nbf", "sub", "aud", "iss", "jti", "cnf",
+}
+
+// checkClaims refuses claims that would contradict what the server says.
+func checkClaims(claims json.RawMessage) error {
+	if claims == nil {
+		return nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(claims, &members); err != nil || members == nil {
+		return errors.New("the claims of a token are not a JSON object")
+	}
+	for name := range maps.Keys(members) {
+		if slices.Contains(reserved, name) {
+			return fmt.Errorf("the claims of a token have %q, which the server sets", name)
+		}
+	}
+	return nil
+}
+
+// maxAttempts is how often tokens are made up before a generator that yields
+// nothing but tokens that exist is given up.
+const maxAttempts = 10
+
+// issue makes up the tokens and writes their records, in one step with what is
+// spent for them.
+func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, issue *Issue) (*tokenAnswer, error) {
+	request := &TokenRequest{
+		GrantType: grantType, Client: r.Client,
+		Subject: issue.Subject, Scopes: issue.Scopes, Audience: issue.Audience,
+	}
+	now := s.config.Now()
+	ttl := s.ttl(ctx, request)
+	a := &tokenAnswer{TokenType: typeBearer, ExpiresIn: int64(ttl / time.Second), Scope: issue.Scopes.String(), RefreshToken: issue.keep}
+
+	withRefresh := issue.Refresh && issue.keep == "" && s.refreshes(r.Client)
+	if issue.Family == "" && withRefresh {
+		issue.Family = string(appendRandom(nil, familyLen))
+	}
+	issued := now.Truncate(time.Second)
+	yield := []Record{{
+		Kind: KindAccess, Family: issue.Family, Client: r.Client.ID, Subject: issue.Subject,
+		Scopes: issue.Scopes, Audience: issue.Audience,
+		Issued: issued, Expires: issued.Add(ttl), Extra: issue.Claims,
+	}}
+	if withRefresh {
+		refresh, err := s.refreshRecord(now, r.Client, issue)
+		if err != nil {
+			return nil, err
+		}
+		yield = append(yield, refresh)
+	}
+	for range maxAttempts {
+		var err error
+		if a.AccessToken, err = s.generate(ctx, s.config.AccessToken, request); err != nil {
+			return nil, err
+		}
+		yield[0].Key = KeyOf(a.AccessToken)
+		if withRefresh {
+			if a.RefreshToken, err = s.generate(ctx, s.config.RefreshToken, request); err != nil {
+				return nil, err
+			}
+			yield[1].Key = KeyOf(a.RefreshToken)
+		}
+		err = s.write(ctx, now, issue, yield)
+		if err == nil {
+			return a, nil
+		}
+		if !errors.Is(err, ErrExists) {
+			return nil, err
+		}
+	}
+	return nil, unavailable(errors.New("the token generator yields only tokens that exist"))
+}
+
+// familyLen base62 characters carry 131 bits.
+const familyLen = 22
+
+func (s *Server) generate(ctx context.Context, f TokenGenerator, r *TokenRequest) (string, error) {
+	token, err := f(ctx, r)
+	if err != nil {
+		return "", unavailable(fmt.Errorf("generate a token: %w", err))
+	}
+	if !sneck.ValidToken(token) {
+		return "", unavailable(errors.New("the generated token is not a b64token"))
+	}
+	return token, nil
+}
+
+// write creates the records, in one step with what is spent for them. It
+// returns ErrExists if a key is taken.
+func (s *Server) write(ctx context.Context, now time.Time, issue *Issue, yield []Record) error {
+	if issue.Spend == nil {
+		err := s.config.Store.Create(ctx, yield...)
+		if err != nil && !errors.Is(err, ErrExists) {
+			return unavailable(fmt.Errorf("store a token: %w", err))
+		}
+		return err
+	}
+	spend := *issue.Spend
+	spend.Now, spend.Yield = now, append(yield[:len(yield):len(yield)], spend.Yield...)
+	record, err := s.config.Store.Spend(ctx, spend)
+	switch {
+	case err == nil, errors.Is(err, ErrExists):
+		return err
+	case errors.Is(err, ErrSpent):
+		if issue.Reused != nil {
+			if err := issue.Reused(ctx, record); err != nil {
+				return unavailable(fmt.Errorf("revoke after reuse: %w", err))
+			}
+		}
+		return invalidGrant(err)
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrExpired):
+		return invalidGrant(err)
+	}
+	return unavailable(fmt.Errorf("spend a record: %w", err))
+}
+
+// revokeFamily revokes all that was issued from one approval.
+func (s *Server) revokeFamily(ctx context.Context, r Record) error {
+	which := Selector{Family: r.Family}
+	if r.Family == "" {
+		which = Selector{Key: r.Key}
+	}
+	n, err := s.config.Store.Revoke(ctx, which)
+	if err == nil {
+		s.logReuse(ctx, r, n)
+	}
+	return err
+}

@@ -1,0 +1,112 @@
+package authserver
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// An introspection is the answer for a live token (RFC 7662, section 2.2).
+type introspection struct {
+	Active    bool     `json:"active"`
+	Scope     string   `json:"scope,omitempty"`
+	ClientID  string   `json:"client_id"`
+	TokenType string   `json:"token_type"`
+	Expires   int64    `json:"exp,omitempty"`
+	Issued    int64    `json:"iat,omitempty"`
+	NotBefore int64    `json:"nbf,omitempty"`
+	Subject   string   `json:"sub,omitempty"`
+	Audience  audience `json:"aud,omitempty"`
+	Issuer    string   `json:"iss"`
+	ID        string   `json:"jti"`
+}
+
+// An audience is a string if it has one member, else a list (RFC 7519, section
+// 4.1.3).
+type audience []string
+
+func (a audience) MarshalJSON() ([]byte, error) {
+	if len(a) == 1 {
+		return json.Marshal(a[0])
+	}
+	return json.Marshal([]string(a))
+}
+
+// inactive is the answer for everything else. It gives no reason.
+var inactive = struct {
+	Active bool `json:"active"`
+}{false}
+
+func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Form) (*Client, error) {
+	ctx := r.Context()
+	caller, err := s.authenticate(ctx, r.Header, form)
+	if err != nil {
+		return nil, err
+	}
+	if caller.Public() {
+		return caller, invalidClient("the client does not authenticate", nil)
+	}
+	if !caller.Introspect {
+		return caller, &Error{
+			Code: codeUnauthorizedClient, Description: "the client may not introspect tokens",
+			Status: http.StatusForbidden,
+		}
+	}
+	token := form.Get("token")
+	if token == "" {
+		return caller, invalidRequest("token is missing")
+	}
+	record, err := s.find(ctx, token)
+	if errors.Is(err, ErrNotFound) || err == nil && !caller.mayKnow(record) {
+		return caller, answer(w, http.StatusOK, inactive)
+	}
+	if err != nil {
+		return caller, err
+	}
+	claims, err := s.claims(record)
+	if err != nil {
+		return caller, err
+	}
+	return caller, answer(w, http.StatusOK, json.RawMessage(claims))
+}
+
+// mayKnow reports whether the record is meant for this resource server.
+func (c *Client) mayKnow(r Record) bool {
+	return slices.ContainsFunc(r.Audience, func(aud string) bool {
+		return aud == c.ID || slices.Contains(c.Serves, aud)
+	})
+}
+
+// claims returns what is said about a live access token.
+func (s *Server) claims(r Record) ([]byte, error) {
+	data, err := json.Marshal(introspection{
+		Active: true, Scope: r.Scopes.String(), ClientID: r.Client, TokenType: typeBearer,
+		Expires: unix(r.Expires), Issued: unix(r.Issued), NotBefore: unix(r.NotBefore),
+		Subject: r.Subject, Audience: r.Audience, Issuer: s.config.Issuer, ID: tokenID(r.Key),
+	})
+	if more := bytes.TrimSpace(r.Extra); err == nil && len(more) > 2 {
+		// Two objects that have no member in common become one.
+		data = append(append(data[:len(data)-1], ','), more[1:]...)
+	}
+	return data, err
+}
+
+// unix returns the seconds since 1970, and 0 for the zero time.
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+// tokenID names a token in public ("jti"). It is derived from the key, from
+// which it does not lead back.
+func tokenID(k Key) string {
+	sum := sha256.Sum256(append([]byte("jti:"), k[:]...))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}

@@ -1,0 +1,261 @@
+package authserver
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Memory is a [Store] and [Clients] in memory: for tests, and for servers
+// whose tokens may die with the process. Revoking by client or subject looks
+// at every record; everything else is quick at any size.
+//
+// Make one with [NewMemory]. It is safe for concurrent use.
+type Memory struct {
+	mu       sync.RWMutex
+	records  map[Key]*Record
+	families map[string]map[Key]struct{}
+	expiries expiries
+	clients  map[string]*Client
+}
+
+var (
+	_ Store   = (*Memory)(nil)
+	_ Clients = (*Memory)(nil)
+)
+
+// NewMemory returns an empty Memory.
+func NewMemory() *Memory {
+	return &Memory{
+		records:  map[Key]*Record{},
+		families: map[string]map[Key]struct{}{},
+		clients:  map[string]*Client{},
+	}
+}
+
+// Create implements [Store].
+func (m *Memory) Create(ctx context.Context, records ...Record) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !m.free(records) {
+		return ErrExists
+	}
+	m.insert(records)
+	return nil
+}
+
+// Get implements [Store].
+func (m *Memory) Get(ctx context.Context, key Key) (Record, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := ctx.Err(); err != nil {
+		return Record{}, err
+	}
+	if r := m.records[key]; r != nil {
+		return clone(*r), nil
+	}
+	return Record{}, ErrNotFound
+}
+
+// Spend implements [Store].
+func (m *Memory) Spend(ctx context.Context, s Spend) (Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return Record{}, err
+	}
+	r := m.records[s.Key]
+	switch {
+	case r == nil:
+		return Record{}, ErrNotFound
+	case r.ExpiredAt(s.Now):
+		return clone(*r), ErrExpired
+	case !r.Spent.IsZero() && !s.Now.Before(r.Spent.Add(s.Grace)):
+		return clone(*r), ErrSpent
+	case !m.free(s.Yield):
+		return Record{}, ErrExists
+	}
+	before := clone(*r)
+	if r.Spent.IsZero() && !s.Keep {
+		r.Spent = s.Now
+	}
+	m.insert(s.Yield)
+	return before, nil
+}
+
+// Revoke implements [Store].
+func (m *Memory) Revoke(ctx context.Context, which Selector) (int64, error) {
+	if which.IsZero() {
+		return 0, errZeroSelector
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	candidates := maps.Keys(m.records)
+	switch {
+	case which.Key != Key{}:
+		candidates = slices.Values([]Key{which.Key})
+	case which.Family != "":
+		candidates = maps.Keys(m.families[which.Family])
+	}
+	var n int64
+	for key := range candidates {
+		if r := m.records[key]; r != nil && which.Match(*r) {
+			m.remove(r)
+			n++
+		}
+	}
+	return n, nil
+}
+
+var errZeroSelector = errors.New("authserver: the selector is empty (hint: name a key, family, client or subject)")
+
+// DeleteExpired implements [Store].
+func (m *Memory) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var n int64
+	for len(m.expiries) > 0 && n < int64(limit) && !m.expiries[0].at.After(before) {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		next := heap.Pop(&m.expiries).(expiry)
+		// What was revoked and made anew in the meantime has another entry.
+		if r := m.records[next.key]; r != nil && r.Expires.Equal(next.at) {
+			m.remove(r)
+			n++
+		}
+	}
+	return n, ctx.Err()
+}
+
+func (m *Memory) free(records []Record) bool {
+	for i, r := range records {
+		if m.records[r.Key] != nil {
+			return false
+		}
+		for _, other := range records[:i] {
+			if other.Key == r.Key {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (m *Memory) insert(records []Record) {
+	for _, r := range records {
+		r = clone(r)
+		m.records[r.Key] = &r
+		if r.Family != "" {
+			if m.families[r.Family] == nil {
+				m.families[r.Family] = map[Key]struct{}{}
+			}
+			m.families[r.Family][r.Key] = struct{}{}
+		}
+		if !r.Expires.IsZero() {
+			heap.Push(&m.expiries, expiry{r.Expires, r.Key})
+		}
+	}
+}
+
+func (m *Memory) remove(r *Record) {
+	delete(m.records, r.Key)
+	if family := m.families[r.Family]; family != nil {
+		delete(family, r.Key)
+		if len(family) == 0 {
+			delete(m.families, r.Family)
+		}
+	}
+}
+
+// clone returns a copy that shares nothing with r.
+func clone(r Record) Record {
+	r.Scopes = slices.Clone(r.Scopes)
+	r.Audience = slices.Clone(r.Audience)
+	r.Extra = slices.Clone(r.Extra)
+	return r
+}
+
+// Client implements [Clients].
+func (m *Memory) Client(ctx context.Context, id string) (*Client, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if c := m.clients[id]; c != nil {
+		return c, nil
+	}
+	return nil, ErrNotFound
+}
+
+// PutClient adds a client or replaces the one with the same ID, after it was
+// checked.
+func (m *Memory) PutClient(_ context.Context, c *Client) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	copied := *c
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clients[c.ID] = &copied
+	return nil
+}
+
+// UpgradeSecret implements [SecretUpgrader].
+func (m *Memory) UpgradeSecret(_ context.Context, clientID, from, to string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.clients[clientID]
+	if c == nil {
+		return ErrNotFound
+	}
+	// Others may be reading the client.
+	copied := *c
+	copied.Secrets = slices.Clone(c.Secrets)
+	for i := range copied.Secrets {
+		if copied.Secrets[i].Hash == from {
+			copied.Secrets[i].Hash = to
+		}
+	}
+	m.clients[clientID] = &copied
+	return nil
+}
+
+// DeleteClient deletes the client with the ID, if there is one. What was
+// issued to it lives on; Revoke ends that.
+func (m *Memory) DeleteClient(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.clients, id)
+	return nil
+}
+
+// expiries is a heap of the moments at which records expire, the next first.
+type expiries []expiry
+
+type expiry struct {
+	at  time.Time
+	key Key
+}
+
+func (e expiries) Len() int           { return len(e) }
+func (e expiries) Less(i, j int) bool { return e[i].at.Before(e[j].at) }
+func (e expiries) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
+func (e *expiries) Push(x any)        { *e = append(*e, x.(expiry)) }
+func (e *expiries) Pop() any {
+	last := len(*e) - 1
+	x := (*e)[last]
+	*e = (*e)[:last]
+	return x
+}

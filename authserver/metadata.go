@@ -1,0 +1,77 @@
+package authserver
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// The metadata says what the server does, no more and no less (RFC 8414,
+// section 2).
+type metadata struct {
+	Issuer                string     `json:"issuer"`
+	TokenEndpoint         string     `json:"token_endpoint"`
+	TokenAuthMethods      []string   `json:"token_endpoint_auth_methods_supported"`
+	IntrospectionEndpoint string     `json:"introspection_endpoint"`
+	IntrospectionMethods  []string   `json:"introspection_endpoint_auth_methods_supported"`
+	RevocationEndpoint    string     `json:"revocation_endpoint"`
+	RevocationMethods     []string   `json:"revocation_endpoint_auth_methods_supported"`
+	Grants                []string   `json:"grant_types_supported"`
+	Scopes                scopes.Set `json:"scopes_supported,omitempty"`
+	AuthorizationEndpoint string     `json:"authorization_endpoint,omitempty"`
+	ResponseModes         []string   `json:"response_modes_supported,omitempty"`
+	ChallengeMethods      []string   `json:"code_challenge_methods_supported,omitempty"`
+	ResponseIssuer        bool       `json:"authorization_response_iss_parameter_supported,omitempty"`
+	// ResponseTypes is required even where there is no authorization
+	// endpoint that could answer with one.
+	ResponseTypes []string `json:"response_types_supported"`
+}
+
+func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
+	all, err := s.allScopes(r.Context())
+	if err != nil {
+		s.refuse(w, r, nil, unavailable(err))
+		return
+	}
+	secretMethods := []string{methodBasic, methodPost}
+	tokenMethods := secretMethods
+	for _, g := range s.grants {
+		if g.Public {
+			tokenMethods = []string{methodBasic, methodPost, methodNone}
+		}
+	}
+	m := metadata{
+		Issuer:                s.config.Issuer,
+		TokenEndpoint:         s.config.Issuer + pathToken,
+		TokenAuthMethods:      tokenMethods,
+		IntrospectionEndpoint: s.config.Issuer + pathIntrospect,
+		IntrospectionMethods:  secretMethods,
+		RevocationEndpoint:    s.config.Issuer + pathRevoke,
+		RevocationMethods:     tokenMethods,
+		Grants:                slices.Sorted(maps.Keys(s.grants)),
+		Scopes:                all,
+		ResponseTypes:         []string{},
+	}
+	if s.config.Login != nil {
+		m.AuthorizationEndpoint = s.config.Issuer + pathAuthorize
+		m.ResponseTypes, m.ResponseModes = []string{"code"}, []string{"query"}
+		m.ChallengeMethods = []string{pkceS256}
+		if s.config.InsecureAllowPlainPKCE {
+			m.ChallengeMethods = append(m.ChallengeMethods, pkcePlain)
+		}
+		m.ResponseIssuer = true
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		s.refuse(w, r, nil, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "public, max-age=300")
+	h.Set("Access-Control-Allow-Origin", "*") // it is public, and read by scripts
+	_, _ = w.Write(data)
+}

@@ -1,0 +1,207 @@
+package authserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// RefreshTokenPrefix begins every refresh token of the built-in generator.
+const RefreshTokenPrefix = "sneck_rt_"
+
+const (
+	// NoRefreshTokens as a RefreshTokenTTL means that none are issued.
+	NoRefreshTokens time.Duration = -1
+	// Never as a RefreshTokenTTL means that they do not expire.
+	Never time.Duration = math.MaxInt64
+)
+
+// A ReusePolicy says what happens if a refresh token is used again after it
+// was rotated, outside of the grace period: either its client or somebody
+// else has an old copy.
+type ReusePolicy int
+
+const (
+	// RevokeFamily revokes every token that came from the same approval (RFC
+	// 9700, section 4.14.2).
+	RevokeFamily ReusePolicy = iota
+	// InsecureRefuseOnly refuses the old token and lets its successors live,
+	// whoever has them.
+	InsecureRefuseOnly
+)
+
+// refreshExtra is what a refresh token's record keeps besides.
+type refreshExtra struct {
+	// Until is when the family ends, in microseconds since 1970, which may be
+	// later than the token for an idle limit; 0 for never.
+	Until int64 `json:"until,omitempty"`
+	// Claims is handed on to access tokens.
+	Claims json.RawMessage `json:"claims,omitempty"`
+}
+
+// refreshes reports whether the client gets refresh tokens.
+func (s *Server) refreshes(c *Client) bool {
+	_, known := s.grants[GrantRefreshToken]
+	return known && c.MayUse(GrantRefreshToken) && s.config.RefreshTokenTTL > 0
+}
+
+// refreshRecord returns the record of the refresh token of an issue, but for
+// its key.
+func (s *Server) refreshRecord(now time.Time, client *Client, issue *Issue) (Record, error) {
+	r := Record{
+		Kind: KindRefresh, Family: issue.Family, Client: client.ID, Subject: issue.Subject,
+		Scopes: issue.Scopes, Audience: issue.Audience, Issued: now,
+	}
+	if issue.RefreshScopes != nil {
+		r.Scopes = issue.RefreshScopes
+	}
+	if issue.RefreshAudience != nil {
+		r.Audience = issue.RefreshAudience
+	}
+	until := issue.RefreshUntil
+	if until.IsZero() && s.config.RefreshTokenTTL != Never {
+		until = now.Add(s.config.RefreshTokenTTL)
+	}
+	r.Expires = until
+	if idle := s.config.RefreshTokenIdle; idle > 0 && (until.IsZero() || now.Add(idle).Before(until)) {
+		r.Expires = now.Add(idle)
+	}
+	extra := refreshExtra{Claims: issue.Claims}
+	if !until.IsZero() {
+		extra.Until = until.UnixMicro()
+	}
+	var err error
+	r.Extra, err = json.Marshal(extra)
+	return r, err
+}
+
+// RefreshToken is the grant of a client that has a refresh token (RFC 6749,
+// section 6). The token is rotated: it is spent, and a successor comes with
+// the new access token. A token that is used again reveals that there are two
+// who have it, so its whole family is revoked (RFC 9700, section 4.14.2),
+// unless Config.RefreshGrace forgives it.
+func RefreshToken() Grant { return Grant{Type: GrantRefreshToken, Public: true, Handle: handleRefresh} }
+
+func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
+	s := r.server
+	token := r.Form.Get("refresh_token")
+	if token == "" {
+		return nil, invalidRequest("refresh_token is missing")
+	}
+	now := s.config.Now()
+	record, err := s.present(ctx, r.Client, token, KindRefresh, s.config.recognizeRefresh)
+	if err != nil {
+		return nil, err
+	}
+	if !record.Spent.IsZero() && !now.Before(record.Spent.Add(s.config.RefreshGrace)) {
+		if err := s.refreshReused(ctx, record); err != nil {
+			return nil, unavailable(err)
+		}
+		return nil, invalidGrant(ErrSpent)
+	}
+	if record.ExpiredAt(now) {
+		return nil, invalidGrant(ErrExpired)
+	}
+	var extra refreshExtra
+	if err := json.Unmarshal(record.Extra, &extra); err != nil {
+		return nil, fmt.Errorf("the record of a refresh token is damaged: %w", err)
+	}
+	granted, audience, err := s.narrow(ctx, r, record)
+	if err != nil {
+		return nil, err
+	}
+	issue := &Issue{
+		Subject: record.Subject, Scopes: granted, Audience: audience, Claims: extra.Claims, Family: record.Family,
+		Refresh: true, RefreshScopes: record.Scopes, RefreshAudience: record.Audience,
+		Spend:  &Spend{Key: record.Key, Grace: s.config.RefreshGrace},
+		Reused: s.refreshReused,
+	}
+	if extra.Until != 0 {
+		issue.RefreshUntil = time.UnixMicro(extra.Until)
+	}
+	// Public clients rotate in any case (RFC 9700, section 2.2.2).
+	if rotate := s.config.RotateRefreshToken; rotate != nil && !r.Client.Public() && !rotate(ctx, record) {
+		issue.Spend.Keep, issue.keep = true, token
+	}
+	return issue, nil
+}
+
+// present returns the record of what a client presents, whether it can still
+// be used or not.
+func (s *Server) present(ctx context.Context, client *Client, value string, kind Kind, recognize func(string) bool) (Record, error) {
+	if !recognize(value) {
+		return Record{}, invalidGrant(ErrNotFound)
+	}
+	record, err := s.config.Store.Get(ctx, KeyOf(value))
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Record{}, invalidGrant(err)
+	case err != nil:
+		return Record{}, unavailable(fmt.Errorf("ask the store: %w", err))
+	case record.Kind != kind:
+		return Record{}, invalidGrant(fmt.Errorf("a %s was presented for a %s", record.Kind, kind))
+	case record.Client != client.ID:
+		return Record{}, invalidGrant(fmt.Errorf("it was issued to client %q", record.Client))
+	}
+	return record, nil
+}
+
+// narrow decides over scopes and audience of a new access token: no more than
+// the refresh token has, nor than the client may have by now. Refusing leaves
+// the refresh token as it is.
+func (s *Server) narrow(ctx context.Context, r *GrantRequest, record Record) (scopes.Set, []string, error) {
+	audience, err := choose(r.Form.Resources(), func(resource string) bool { return contains(record.Audience, resource) })
+	if err != nil {
+		return nil, nil, err
+	}
+	if audience == nil {
+		audience = record.Audience
+	}
+	asked, err := scopes.Parse(r.Form.Get("scope"))
+	if err != nil {
+		return nil, nil, &Error{Code: codeInvalidScope, Description: "the scope is malformed"}
+	}
+	if !record.Scopes.HasAll(asked) {
+		return nil, nil, &Error{Code: codeInvalidScope, Description: "a scope was not granted before"}
+	}
+	allowed, err := s.allowedScopes(ctx, r.Client, scopes.Request{
+		ClientID: r.Client.ID, GrantType: GrantRefreshToken, Subject: record.Subject, Audience: audience,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(asked) == 0 {
+		asked = record.Scopes
+	}
+	granted := intersect(asked, allowed)
+	if len(granted) == 0 && len(asked) > 0 {
+		return nil, nil, &Error{Code: codeInvalidScope, Description: "the client may have none of these scopes any more"}
+	}
+	if granted == nil {
+		granted = scopes.Set{}
+	}
+	return granted, audience, nil
+}
+
+// refreshReused is called when a spent refresh token is presented.
+func (s *Server) refreshReused(ctx context.Context, r Record) error {
+	if s.config.RefreshReuse == InsecureRefuseOnly {
+		return nil
+	}
+	return s.revokeFamily(ctx, r)
+}
+
+func (s *Server) logReuse(ctx context.Context, r Record, revoked int64) {
+	s.config.Logger.LogAttrs(ctx, slog.LevelWarn, "reuse detected",
+		slog.String("kind", string(r.Kind)), slog.String("client", r.Client), slog.Int64("revoked", revoked))
+}
+
+func invalidGrant(cause error) *Error {
+	return &Error{Code: codeInvalidGrant, Description: "what was presented is not valid, not for this client, or was used before", Err: cause}
+}

@@ -1,0 +1,79 @@
+package authserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+)
+
+// answer writes a JSON answer that nobody may keep (RFC 6749, section 5.1).
+func answer(w http.ResponseWriter, status int, body any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	noStore(w)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(data) // a client that is gone needs no answer
+	return nil
+}
+
+func noStore(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
+}
+
+// refuse is the one place that turns an error into an answer: the code goes
+// to the client, the cause to the log. client is who asked, if that is known.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, client *Client, err error) {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = unavailable(err)
+	}
+	status := e.Status
+	if status == 0 {
+		status = http.StatusBadRequest
+	}
+	s.logRefusal(r, client, e, status)
+	switch status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Basic realm="`+s.config.Issuer+`"`)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "1")
+	}
+	body := struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description,omitempty"`
+	}{e.Code, e.Description}
+	if err := answer(w, status, body); err != nil {
+		http.Error(w, "", http.StatusInternalServerError)
+	}
+}
+
+func (s *Server) logRefusal(r *http.Request, client *Client, e *Error, status int) {
+	level := slog.LevelInfo
+	switch {
+	case errors.Is(e.Err, context.Canceled):
+	case status >= 500:
+		level = slog.LevelError
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		level = slog.LevelWarn
+	}
+	if !s.config.Logger.Enabled(r.Context(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("path", r.URL.Path), slog.Int("status", status),
+		slog.String("code", e.Code), slog.String("description", e.Description),
+	}
+	if client != nil {
+		attrs = append(attrs, slog.String("client", client.ID))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.Any("cause", e.Err))
+	}
+	s.config.Logger.LogAttrs(r.Context(), level, "request refused", attrs...)
+}

@@ -1,0 +1,49 @@
+package authserver
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/sneckauth/sneck"
+)
+
+// serveRevoke revokes a token of the client that asks (RFC 7009). A token that
+// is not known is as good as revoked.
+func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) (*Client, error) {
+	ctx := r.Context()
+	client, err := s.authenticate(ctx, r.Header, form)
+	if err != nil {
+		return nil, err
+	}
+	token := form.Get("token")
+	if token == "" {
+		return client, invalidRequest("token is missing")
+	}
+	var record Record
+	if err = ErrNotFound; sneck.ValidToken(token) && (s.config.RecognizeToken(token) || s.config.recognizeRefresh(token)) {
+		record, err = s.config.Store.Get(ctx, KeyOf(token))
+	}
+	switch {
+	case errors.Is(err, ErrNotFound):
+	case err != nil:
+		return client, unavailable(fmt.Errorf("ask the store: %w", err))
+	case record.Client != client.ID:
+		return client, &Error{Code: codeInvalidGrant, Description: "the token was issued to another client"}
+	default:
+		// With a refresh token, all of its family ends (RFC 7009, section 2.1).
+		which := Selector{Key: record.Key}
+		if record.Kind == KindRefresh && record.Family != "" {
+			which = Selector{Family: record.Family}
+		}
+		if _, err := s.config.Store.Revoke(ctx, which); err != nil {
+			return client, unavailable(fmt.Errorf("revoke a token: %w", err))
+		}
+		s.config.Logger.LogAttrs(ctx, slog.LevelInfo, "token revoked",
+			slog.String("client", client.ID), slog.String("kind", string(record.Kind)))
+	}
+	noStore(w)
+	w.WriteHeader(http.StatusOK)
+	return client, nil
+}

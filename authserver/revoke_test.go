@@ -1,0 +1,53 @@
+package authserver_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/authserver"
+)
+
+var revoked = reply{200, noStore(), ""}
+
+func TestAR01_Revocation(t *testing.T) {
+	w := newWorld(t)
+	for _, hint := range []string{"", "&token_type_hint=access_token", "&token_type_hint=refresh_token", "&token_type_hint=nonsense"} {
+		token := w.issue(t, "app", "")
+		other := w.issue(t, "app", "")
+		assert.Equal(t, revoked, w.post("/revoke", "token="+token+hint, as("app")...))
+		assert.Equal(t, revoked, w.post("/revoke", "token="+token+hint, as("app")...), "again")
+		assert.Equal(t, inactive, w.post("/introspect", "token="+token, as("api")...))
+		_, err := w.Verify(t.Context(), token)
+		require.ErrorIs(t, err, sneck.ErrInvalid)
+		_, err = w.Verify(t.Context(), other)
+		require.NoError(t, err)
+	}
+	for _, token := range []string{"unknown", "sneck_at_x", "a%00b"} {
+		assert.Equal(t, revoked, w.post("/revoke", "token="+token, as("app")...))
+	}
+	assert.Equal(t, refusal(400, "invalid_request", "token is missing"), w.post("/revoke", "", as("app")...))
+	assert.Equal(t, refusal(401, "invalid_client", "client authentication failed"), w.post("/revoke", "token=x", basic("app", "x")...))
+}
+
+func TestAR02_OnlyOwnTokens(t *testing.T) {
+	w := newWorld(t)
+	token := w.issue(t, "app", "")
+	for _, client := range []string{"other app", "api"} {
+		assert.Equal(t, refusal(400, "invalid_grant", "the token was issued to another client"),
+			w.post("/revoke", "token="+token, as(client)...))
+	}
+	_, err := w.Verify(t.Context(), token)
+	require.NoError(t, err)
+}
+
+// The built-in tokens are told from garbage without the store.
+func TestGarbageDoesNotReachTheStore(t *testing.T) {
+	w := newWorld(t, func(c *authserver.Config) { c.Store, c.AccessToken = failingStore{}, nil })
+	for _, token := range []string{"unknown", "sneck_at_", "sneck_at_%00", sample[:20], sample + "x"} {
+		assert.Equal(t, inactive, w.post("/introspect", "token="+token, as("api")...))
+		assert.Equal(t, revoked, w.post("/revoke", "token="+token, as("app")...))
+	}
+}

@@ -1,0 +1,170 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// A Server is an authorization server. It is an [http.Handler] for the
+// endpoints below its issuer, and the sneck.Verifier of the tokens it issued.
+// Make one with [New]. It is safe for concurrent use.
+type Server struct {
+	config   Config
+	path     string // path of the issuer: "" or "/x/y"
+	metadata string // path of the metadata
+	grants   map[string]Grant
+	keeper   *keeper
+	// crossOrigin keeps forms of other sites from the authorization endpoint.
+	crossOrigin http.CrossOriginProtection
+}
+
+var (
+	_ http.Handler   = (*Server)(nil)
+	_ sneck.Verifier = (*Server)(nil)
+)
+
+// New returns a server, or an error that names every mistake in the config.
+// Later changes of the config have no effect.
+func New(config Config) (*Server, error) {
+	config, err := config.prepare()
+	if err != nil {
+		return nil, err
+	}
+	issuer, err := url.Parse(config.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{config: config, path: issuer.Path, metadata: metadataPath + issuer.Path, keeper: newKeeper()}
+	s.grants = map[string]Grant{}
+	for _, g := range config.Grants {
+		s.grants[g.Type] = g
+	}
+	return s, nil
+}
+
+// Issuer returns the URL that identifies the server.
+func (s *Server) Issuer() string { return s.config.Issuer }
+
+// The paths of the endpoints below that of the issuer.
+const (
+	pathAuthorize  = "/authorize"
+	pathToken      = "/token"
+	pathIntrospect = "/introspect"
+	pathRevoke     = "/revoke"
+	metadataPath   = "/.well-known/oauth-authorization-server"
+)
+
+// ServeHTTP answers at the endpoints. If the issuer has a path, they are found
+// below it, and also at the root for a proxy that strips it or a handler that
+// is mounted with http.StripPrefix. The metadata is at the root of the host
+// in any case, with the path of the issuer behind it (RFC 8414, section 3.1).
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == s.metadata {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			s.refuse(w, r, nil, methodNotAllowed(w, "GET, HEAD"))
+			return
+		}
+		s.serveMetadata(w, r)
+		return
+	}
+	var serve func(http.ResponseWriter, *http.Request, Form) (*Client, error)
+	path := r.URL.Path
+	if below, ok := strings.CutPrefix(path, s.path); ok && strings.HasPrefix(below, "/") {
+		path = below
+	}
+	switch path {
+	case pathAuthorize:
+		switch {
+		case s.config.Login == nil:
+			http.NotFound(w, r)
+		case r.Method != http.MethodGet && r.Method != http.MethodPost:
+			s.refuse(w, r, nil, methodNotAllowed(w, "GET, POST"))
+		default:
+			s.serveAuthorize(w, r)
+		}
+		return
+	case pathToken:
+		serve = s.serveToken
+	case pathIntrospect:
+		serve = s.serveIntrospect
+	case pathRevoke:
+		serve = s.serveRevoke
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	if r.Method != http.MethodPost {
+		s.refuse(w, r, nil, methodNotAllowed(w, "POST"))
+		return
+	}
+	form, err := readForm(w, r)
+	if err != nil {
+		s.refuse(w, r, nil, err)
+		return
+	}
+	if client, err := serve(w, r, form); err != nil {
+		s.refuse(w, r, client, err)
+	}
+}
+
+func methodNotAllowed(w http.ResponseWriter, allow string) error {
+	w.Header().Set("Allow", allow)
+	return &Error{
+		Code: codeInvalidRequest, Description: "the method is not allowed here, but " + allow,
+		Status: http.StatusMethodNotAllowed,
+	}
+}
+
+// NewClient completes and checks a client that is about to be registered: it
+// makes up an ID if there is none and, unless secret is false, a secret, which
+// it returns and which is not kept anywhere. Whoever calls it stores the
+// client.
+func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client, string, error) {
+	if c.ID == "" {
+		c.ID = s.config.ClientID()
+	}
+	plain := ""
+	if secret {
+		plain = s.config.ClientSecret()
+		if err := checkSecret(plain); err != nil {
+			return nil, "", err
+		}
+		c.Secrets = append(c.Secrets[:len(c.Secrets):len(c.Secrets)], Secret{Hash: HashGenerated(plain)})
+	}
+	all, err := s.allScopes(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	if unknown := c.Scopes.Without(all); len(unknown) > 0 {
+		return nil, "", fmt.Errorf("authserver: client %q: Scopes %q are not among the server's %q", c.ID, []string(unknown), []string(all))
+	}
+	errs := []error{c.Check()}
+	for _, uri := range c.RedirectURIs {
+		if err := checkRedirectURI(uri, s.redirectSchemes(&c), s.config.InsecureHTTPRedirects); err != nil {
+			errs = append(errs, fmt.Errorf("authserver: client %q: redirect URI %q: %w", c.ID, uri, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, "", err
+	}
+	return &c, plain, nil
+}
+
+func (s *Server) allScopes(ctx context.Context) (scopes.Set, error) {
+	list, err := s.config.Scopes.All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("authserver: ask for all scopes: %w", err)
+	}
+	names := make(scopes.Set, len(list))
+	for i, d := range list {
+		names[i] = d.Name
+	}
+	return names, nil
+}

@@ -1,0 +1,151 @@
+package authserver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/sneckauth/sneck/scopes"
+)
+
+func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form Form) (*Client, error) {
+	ctx := r.Context()
+	client, err := s.authenticate(ctx, r.Header, form)
+	if err != nil {
+		return nil, err
+	}
+	grantType := form.Get("grant_type")
+	if grantType == "" {
+		return client, invalidRequest("grant_type is missing")
+	}
+	grant, known := s.grants[grantType]
+	if !known {
+		return client, &Error{Code: codeUnsupportedGrantType, Description: "the grant type is not supported"}
+	}
+	if !client.MayUse(grantType) || client.Public() && !grant.Public {
+		return client, &Error{Code: codeUnauthorizedClient, Description: "the client may not use this grant type"}
+	}
+	request := &GrantRequest{Client: client, Form: form, server: s}
+	issue, err := grant.Handle(ctx, request)
+	if err != nil {
+		return client, err
+	}
+	if err := s.complete(ctx, grantType, request, issue); err != nil {
+		return client, err
+	}
+	a, err := s.issue(ctx, grantType, request, issue)
+	if err != nil {
+		return client, err
+	}
+	s.config.Logger.LogAttrs(ctx, slog.LevelDebug, "token issued",
+		slog.String("client", client.ID), slog.String("grant_type", grantType), slog.String("scope", a.Scope))
+	return client, answer(w, http.StatusOK, a)
+}
+
+// audience returns who a token is meant for: the resources that were asked
+// for, as far as the client may (RFC 8707), or else the default.
+func (s *Server) audience(client *Client, resources []string) ([]string, error) {
+	standard := client.Audience
+	if len(standard) == 0 {
+		standard = s.config.Audience
+	}
+	asked, err := choose(resources, func(resource string) bool {
+		return slices.Contains(standard, resource) || slices.Contains(client.Resources, resource)
+	})
+	if err != nil || len(asked) > 0 {
+		return asked, err
+	}
+	if len(standard) == 0 {
+		return nil, &Error{
+			Code:        codeInvalidTarget,
+			Description: "the client has no default audience: ask for a resource, or have an audience registered",
+		}
+	}
+	return standard, nil
+}
+
+// choose returns the resources that were asked for, each once, or an error if
+// one is not allowed.
+func choose(resources []string, allowed func(string) bool) ([]string, error) {
+	var asked []string
+	for _, resource := range resources {
+		switch {
+		case resource == "":
+			continue // as if left out
+		case !validResource(resource):
+			return nil, &Error{Code: codeInvalidTarget, Description: "a resource must be an absolute URI without a fragment"}
+		case !allowed(resource):
+			return nil, &Error{Code: codeInvalidTarget, Description: "the client may not ask for this resource"}
+		case !slices.Contains(asked, resource):
+			asked = append(asked, resource)
+		}
+	}
+	return asked, nil
+}
+
+// allowedScopes returns what the client can be granted at all.
+func (s *Server) allowedScopes(ctx context.Context, client *Client, r scopes.Request) (scopes.Set, error) {
+	available, err := s.config.Scopes.Available(ctx, r)
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("ask for available scopes: %w", err))
+	}
+	return intersect(client.Scopes, available), nil
+}
+
+// grantScopes decides what is granted: exactly what was asked for, or the
+// default, or nothing at all (RFC 6749, section 3.3).
+func (s *Server) grantScopes(ctx context.Context, client *Client, asked string, r scopes.Request) (scopes.Set, error) {
+	wanted, err := scopes.Parse(asked)
+	if err != nil {
+		return nil, &Error{Code: codeInvalidScope, Description: "the scope is malformed"}
+	}
+	allowed, err := s.allowedScopes(ctx, client, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(wanted) > 0 {
+		if !allowed.HasAll(wanted) {
+			return nil, &Error{Code: codeInvalidScope, Description: "a scope is unknown or not allowed to the client"}
+		}
+		return wanted, nil
+	}
+	standard := client.DefaultScopes
+	if len(standard) == 0 {
+		if standard, err = s.config.Scopes.Default(ctx, r); err != nil {
+			return nil, unavailable(fmt.Errorf("ask for default scopes: %w", err))
+		}
+	}
+	if len(standard) == 0 {
+		standard = s.config.DefaultScopes
+	}
+	if standard = intersect(standard, allowed); len(standard) == 0 {
+		return nil, &Error{Code: codeInvalidScope, Description: "no scope was asked for, and there is no default"}
+	}
+	return standard, nil
+}
+
+func intersect(a, b scopes.Set) scopes.Set {
+	var both scopes.Set
+	for _, name := range a {
+		if b.Has(name) {
+			both = append(both, name)
+		}
+	}
+	return both
+}
+
+// ttl returns the life of an access token.
+func (s *Server) ttl(ctx context.Context, r *TokenRequest) time.Duration {
+	if s.config.TokenExpiresIn != nil {
+		if d := s.config.TokenExpiresIn(ctx, r).Truncate(time.Second); d > 0 {
+			return d
+		}
+	}
+	if r.Client.AccessTokenTTL > 0 {
+		return r.Client.AccessTokenTTL.Truncate(time.Second)
+	}
+	return s.config.AccessTokenTTL
+}

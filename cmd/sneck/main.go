@@ -1,0 +1,156 @@
+// Command sneck runs an authorization server, registers clients, gets and
+// introspects tokens, and shows on one machine what a guarded API does.
+//
+// Run "sneck help" for a list of the commands.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// The exit statuses.
+const (
+	exitOK      = 0
+	exitNo      = 1 // it failed, or the answer is no
+	exitUsage   = 2 // the command line is wrong
+	exitUnknown = 3 // the answer could not be found out
+)
+
+// A commandLine is what can be said on the command line.
+type commandLine struct {
+	Demo       demoCommand       `cmd:"" help:"Run a server and a guarded API on this machine, to try things out."`
+	Serve      serveCommand      `cmd:"" help:"Run the authorization server."`
+	Client     clientCommands    `cmd:"" help:"Register and show clients of the authorization server."`
+	Token      tokenCommand      `cmd:"" help:"Get an access token, as a client."`
+	Introspect introspectCommand `cmd:"" help:"Ask an authorization server about a token, as a resource server."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+}
+
+const description = `OAuth 2.0 bearer tokens: issue them, ask about them, guard an API with them.
+
+Flags named like $SNECK_DATA can be set in the environment, too.`
+
+// run is the program, with all that it touches as parameters. It returns the
+// exit status.
+func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		args = []string{"--help"}
+	} else if args[0] == "help" {
+		args = append(args[1:len(args):len(args)], "--help")
+	}
+	var cli commandLine
+	exited := false
+	parser, err := kong.New(&cli,
+		kong.Name("sneck"),
+		kong.Description(description),
+		kong.Writers(stdout, stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Exit(func(int) { exited = true }),
+		kong.Resolvers(fromEnvironment(env)),
+	)
+	if err != nil {
+		return report(stderr, err)
+	}
+	command, err := parser.Parse(args)
+	if exited { // the help was printed
+		return exitOK
+	}
+	if err != nil {
+		return report(stderr, usageError(err, "sneck "+commandOf(err)+"--help"))
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	return report(stderr, command.Run(&console{env: env, in: stdin, out: stdout, err: stderr}))
+}
+
+// commandOf returns the command that an error of the parser is about, with a
+// space behind it.
+func commandOf(err error) string {
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) && wrong.Context != nil {
+		if node := wrong.Context.Selected(); node != nil {
+			return node.Path() + " "
+		}
+	}
+	return ""
+}
+
+// fromEnvironment sets flags that have a "from" tag and are not on the command
+// line.
+func fromEnvironment(env func(string) string) kong.Resolver {
+	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		if name := flag.Tag.Get("from"); name != "" {
+			if value := env(name); value != "" {
+				return value, nil
+			}
+		}
+		return nil, nil
+	})
+}
+
+// A console is what a command may read and write, besides files and sockets.
+type console struct {
+	env      func(string) string
+	in       io.Reader
+	out, err io.Writer
+}
+
+// An exitError ends the program with a status. With a nil error it says
+// nothing more.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usageError says what is wrong with the command line, and what to do or to
+// type next.
+func usageError(err error, hint string) error {
+	return &exitError{exitUsage, hinted(err, hint)}
+}
+
+// hinted adds a hint to an error that has none.
+func hinted(err error, hint string) error {
+	if strings.Contains(err.Error(), "(hint: ") {
+		return err
+	}
+	return fmt.Errorf("%w (hint: %s)", err, hint)
+}
+
+// report prints an error, if there is one to print, and returns the status.
+func report(stderr io.Writer, err error) int {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case !errors.As(err, &exit):
+		exit = &exitError{exitNo, err}
+	case exit.err == nil:
+		return exit.status
+	}
+	// Joined errors are one line as well.
+	fmt.Fprintf(stderr, "sneck: %s\n", strings.ReplaceAll(exit.err.Error(), "\n", "; "))
+	return exit.status
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/assert"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sneck": main})
+}
+
+// The scripts are named after behaviours. Besides the commands of testscript
+// they have
+//
+//	exits N COMMAND…   runs a command that must end with this status
+//	field NAME KEY     sets a variable to a member of the JSON object just printed
+//	start NAME ARG…    runs sneck in the background; the variable is the first URL it prints
+//	stop [SIGNAL]      ends it by SIGTERM or SIGINT; it must exit with 0. What it
+//	                   wrote is in the files server.out and server.err.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Values["server"] = &background{}
+			env.Setenv("TMPDIR", env.WorkDir+"/.tmp")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": scriptExits,
+			"field": scriptField,
+			"start": scriptStart,
+			"stop":  scriptStop,
+		},
+	})
+}
+
+func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits N COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, not %d", got, want)
+	}
+}
+
+func scriptField(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: field NAME KEY")
+	}
+	var object map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &object))
+	value, ok := object[args[1]].(string)
+	if !ok {
+		ts.Fatalf("there is no string %q in %v", args[1], object)
+	}
+	ts.Setenv(args[0], value)
+}
+
+func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: start NAME ARG…")
+	}
+	b := ts.Value("server").(*background)
+	cmd := exec.Command("sneck", args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "TMPDIR="+ts.Getenv("TMPDIR"))
+	url, err := b.start(cmd)
+	ts.Check(err)
+	ts.Defer(b.kill)
+	ts.Setenv(args[0], url)
+}
+
+func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
+	signal := syscall.SIGTERM
+	if len(args) == 1 && args[0] == "SIGINT" {
+		signal = syscall.SIGINT
+	} else if neg || len(args) > 0 {
+		ts.Fatalf("usage: stop [SIGINT]")
+	}
+	b := ts.Value("server").(*background)
+	err := b.stop(signal)
+	ts.Check(os.WriteFile(ts.MkAbs("server.out"), b.out.bytes(), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("server.err"), b.err.bytes(), 0o600))
+	if err != nil {
+		ts.Fatalf("%v\n%s", err, b.err.bytes())
+	}
+}
+
+// A background is a sneck that runs beside a test.
+type background struct {
+	cmd      *exec.Cmd
+	out, err capture
+}
+
+var firstURL = regexp.MustCompile(`http://[0-9.]+:[0-9]+`)
+
+// start starts the command and returns the first URL that it prints.
+func (b *background) start(cmd *exec.Cmd) (string, error) {
+	found := make(chan string, 2)
+	b.out.found, b.err.found = found, found
+	cmd.Stdout, cmd.Stderr = &b.out, &b.err
+	b.cmd = cmd
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	select {
+	case url := <-found:
+		return url, nil
+	case <-time.After(time.Minute):
+		b.kill()
+		return "", errors.New("no URL was printed: " + string(b.err.bytes()))
+	}
+}
+
+func (b *background) stop(signal os.Signal) error {
+	if err := b.cmd.Process.Signal(signal); err != nil {
+		return err
+	}
+	return b.cmd.Wait()
+}
+
+func (b *background) kill() {
+	if b.cmd.ProcessState == nil {
+		b.cmd.Process.Kill()
+		b.cmd.Wait()
+	}
+}
+
+// A capture keeps what is written to it, and tells the first URL.
+type capture struct {
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	found chan<- string
+}
+
+func (c *capture) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.buf.Write(p)
+	if url := firstURL.Find(c.buf.Bytes()); url != nil && c.found != nil {
+		c.found <- string(url)
+		c.found = nil
+	}
+	return len(p), nil
+}
+
+func (c *capture) bytes() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Clone(c.buf.Bytes())
+}
+
+// inProcess runs the program in this process.
+func inProcess(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	status = run(t.Context(), args, func(string) string { return "" }, &bytes.Buffer{}, &out, &err)
+	return status, out.String(), err.String()
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+// The status tells the truth, also if what was to be said could not be.
+func TestOutputThatFails(t *testing.T) {
+	data := t.TempDir()
+	env := func(string) string { return "" }
+	create := []string{"client", "create", "--data", data, "--id", "api", "--introspect"}
+	var stderr bytes.Buffer
+	assert.Equal(t, exitNo, run(t.Context(), create, env, nil, failingWriter{}, &stderr))
+	assert.Contains(t, stderr.String(), "the client was not registered")
+
+	status, _, _ := inProcess(t, "client", "show", "api", "--data", data)
+	assert.Equal(t, exitNo, status, "nobody knows the secret of this client")
+	status, _, _ = inProcess(t, create...)
+	assert.Equal(t, exitOK, status)
+
+	for _, args := range [][]string{{"version"}, {"demo", "--once"}, {"client", "show", "api", "--data", data}} {
+		assert.Equal(t, exitNo, run(t.Context(), args, env, nil, failingWriter{}, &stderr), "%q", args)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.Equal(t, exitNo, run(ctx, []string{"demo"}, env, nil, failingWriter{}, &stderr))
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// A serveCommand is "sneck serve".
+type serveCommand struct {
+	Data   string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the database; it is made if there is none ($$SNECK_DATA)."`
+	Listen string `default:"127.0.0.1:8080" from:"SNECK_LISTEN" placeholder:"ADDR" help:"Address to listen at, such as ${default}; port 0 is any free one ($$SNECK_LISTEN)."`
+	Issuer string `from:"SNECK_ISSUER" placeholder:"URL" help:"URL under which clients reach the server; http and the address if that is of this machine only ($$SNECK_ISSUER)."`
+	JSON   bool   `name:"log-json" help:"Log JSON objects."`
+}
+
+// Help is printed below the flags.
+func (*serveCommand) Help() string {
+	return `The server issues tokens at /token, answers at /introspect and /revoke, and
+describes itself at /.well-known/oauth-authorization-server. It logs to the
+standard error. Clients are registered with "sneck client create", also while
+it runs. Without TLS of its own, it belongs behind a proxy that has it.
+
+Examples:
+
+    sneck serve --data ./data
+    sneck serve --data /var/lib/sneck --listen 127.0.0.1:9000 --issuer https://auth.example.com
+`
+}
+
+// Run serves until it is told to end.
+func (c *serveCommand) Run(ctx context.Context, con *console) error {
+	var handler slog.Handler = slog.NewTextHandler(con.err, nil)
+	if c.JSON {
+		handler = slog.NewJSONHandler(con.err, nil)
+	}
+	logger := slog.New(handler)
+
+	l, err := listen(ctx, "--listen", c.Listen)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	issuer := c.Issuer
+	if issuer == "" {
+		if !loopback(l) {
+			return usageError(fmt.Errorf("--issuer is missing, and %s is not an address of this machine only", l.Addr()),
+				"the URL under which clients reach the server, such as https://auth.example.com")
+		}
+		issuer = "http://" + l.Addr().String()
+	}
+	// What is wrong is said before there is a database.
+	memory := authserver.NewMemory()
+	config := authserver.Config{Issuer: issuer, Store: memory, Clients: memory, Scopes: registeredScopes{memory}, Logger: logger}
+	if _, err := authserver.New(config); err != nil {
+		return usageError(fmt.Errorf("--issuer: %w", err), "sneck serve --help")
+	}
+	store, _, err := openData(ctx, c.Data, true)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	config.Store, config.Clients, config.Scopes = store, store, registeredScopes{store}
+	server, err := authserver.New(config)
+	if err != nil {
+		return err
+	}
+
+	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", issuer, "data", c.Data)
+	err = serveUntil(ctx, newHTTPServer(server), l)
+	if err != nil {
+		return err
+	}
+	if err := store.Close(); err != nil {
+		return fmt.Errorf("close the database: %w", err)
+	}
+	logger.Info("stopped")
+	return nil
+}
+
+// registeredScopes is the scope backend of a server that has no list of its
+// own: what a client was registered with is what there is for it.
+type registeredScopes struct{ clients authserver.Clients }
+
+// All has no list to return.
+func (registeredScopes) All(context.Context) ([]scopes.Described, error) { return nil, nil }
+
+// Available returns the scopes in the client's record.
+func (b registeredScopes) Available(ctx context.Context, r scopes.Request) (scopes.Set, error) {
+	client, err := b.clients.Client(ctx, r.ClientID)
+	if err != nil {
+		return nil, err
+	}
+	return client.Scopes, nil
+}
+
+// Default leaves the choice to the client's record.
+func (registeredScopes) Default(context.Context, scopes.Request) (scopes.Set, error) { return nil, nil }

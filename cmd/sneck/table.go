@@ -1,0 +1,74 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// A table is a list of names and values.
+type table [][2]string
+
+// add adds a row, unless the value is empty.
+func (t *table) add(name, value string) {
+	if value != "" {
+		*t = append(*t, [2]string{name, value})
+	}
+}
+
+// write prints the values below one another.
+func (t table) write(w io.Writer) error {
+	width := 0
+	for _, row := range t {
+		width = max(width, utf8.RuneCountInString(row[0]))
+	}
+	var b strings.Builder
+	for _, row := range t {
+		b.WriteString(pad(row[0], width+2))
+		b.WriteString(printable(row[1]))
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// pad returns s with spaces behind it, up to the width in characters.
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(width-utf8.RuneCountInString(s), 0))
+}
+
+// printable returns s, quoted if it has something in it that a terminal might
+// take for a command: it comes from elsewhere.
+func printable(s string) string {
+	if utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
+		return s
+	}
+	return strconv.QuoteToASCII(s)
+}
+
+// A palette colours text, or leaves it alone.
+type palette bool
+
+// paletteFor returns colours for a terminal, unless its user does not want any
+// (no-color.org).
+func paletteFor(w io.Writer, env func(string) string) palette {
+	f, ok := w.(*os.File)
+	return palette(ok && term.IsTerminal(int(f.Fd())) && env("NO_COLOR") == "" && env("TERM") != "dumb")
+}
+
+func (p palette) green(s string) string { return p.paint("32", s) }
+func (p palette) red(s string) string   { return p.paint("1;31", s) }
+func (p palette) faint(s string) string { return p.paint("2", s) }
+func (p palette) bold(s string) string  { return p.paint("1", s) }
+
+func (p palette) paint(code, s string) string {
+	if !p || s == "" {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// A versionCommand is "sneck version".
+type versionCommand struct {
+	JSON bool `name:"json" help:"Print a JSON object."`
+}
+
+// Run prints what the program was built from.
+func (c *versionCommand) Run(con *console) error {
+	version, revision := "(devel)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" {
+			version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				revision = s.Value + revision
+			case s.Key == "vcs.modified" && s.Value == "true":
+				revision += "+changes"
+			}
+		}
+	}
+	platform := runtime.GOOS + "/" + runtime.GOARCH
+	if c.JSON {
+		return json.NewEncoder(con.out).Encode(map[string]string{
+			"version": version, "revision": revision, "go": runtime.Version(), "platform": platform,
+		})
+	}
+	line := fmt.Sprintf("sneck %s %s %s", version, runtime.Version(), platform)
+	if revision != "" {
+		line += " " + revision
+	}
+	_, err := fmt.Fprintln(con.out, line)
+	return err
+}
