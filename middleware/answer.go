@@ -23,8 +23,17 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, d Decision) {
 		values[2] = seconds(d.RetryAfter)
 		header["Retry-After"] = values[2:3:3]
 	} else {
-		values[3] = g.challenges.of(out, d.Required)
+		values[3] = g.challenges.of(out, &d)
 		header["Www-Authenticate"] = values[3:4:4]
+		if more := g.challenges.others(out, &d); more != nil {
+			header["Www-Authenticate"] = append(values[3:4:4], more...)
+		}
+	}
+	if d.Nonce != "" {
+		header.Set("DPoP-Nonce", d.Nonce)
+	}
+	if g.config.AllowPreflight && r.Header["Origin"] != nil {
+		header.Add("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce, Retry-After")
 	}
 	if out.code == "" {
 		// Without credentials there is no error to tell about.
@@ -63,33 +72,87 @@ func seconds(d time.Duration) string {
 	return strconv.FormatInt(max(int64((d+time.Second-1)/time.Second), 1), 10)
 }
 
-// challenges are the values of WWW-Authenticate, made ahead as far as
-// possible.
-type challenges struct {
-	bare, request, token, scope string
+// challenges are the values of WWW-Authenticate, made ahead but for scopes.
+// Each scheme has a field of its own, so that no client has to find the comma
+// between two (RFC 9110, section 11.6.1).
+type challenges []schemeChallenges
+
+// schemeChallenges are the challenges of one scheme, the first for requests
+// without credentials.
+type schemeChallenges struct {
+	scheme scheme
+	values map[*outcome]string
 }
 
 func newChallenges(c *Config) challenges {
-	bare := "Bearer realm=" + quote(c.Realm)
-	with := func(out outcome) string {
-		return bare + ", error=" + quote(out.code) + ", error_description=" + quote(out.description)
+	var all challenges
+	add := func(name scheme, params string) {
+		base := string(name) + " realm=" + quote(c.Realm) + params
+		if c.Metadata != nil {
+			base += ", resource_metadata=" + quote(c.Metadata.url()) // RFC 9728, section 5.1
+		}
+		s := schemeChallenges{name, map[*outcome]string{}}
+		for _, out := range outcomes {
+			s.values[out] = base
+			if out.code != "" {
+				s.values[out] += ", error=" + quote(out.code) + ", error_description=" + quote(out.description)
+			}
+		}
+		all = append(all, s)
 	}
-	return challenges{bare: bare, request: with(invalidRequest), token: with(invalidToken), scope: with(noScope)}
+	if c.DPoP.Mode != Strict {
+		add(schemeBearer, "")
+	}
+	if c.DPoP.Mode.on() {
+		add(schemeDPoP, ", algs="+quote(strings.Join(c.DPoP.Algorithms, " ")))
+	}
+	return all
 }
 
-func (c *challenges) of(out *outcome, required scopes.Set) string {
-	switch out {
-	case &invalidRequest:
-		return c.request
-	case &invalidToken:
-		return c.token
-	case &noScope:
-		if len(required) == 0 {
-			return c.scope
-		}
-		return c.scope + ", scope=" + quote(required.String())
+// of returns the challenge that tells about the refusal, in the scheme that
+// the client used, or the first if it is none of ours.
+func (all challenges) of(out *outcome, d *Decision) string {
+	value := all[all.index(d)].values[out]
+	if len(d.ACR) > 0 {
+		value += ", acr_values=" + quote(strings.Join(d.ACR, " "))
 	}
-	return c.bare
+	if d.MaxAge > 0 {
+		value += ", max_age=" + quote(strconv.FormatInt(int64(d.MaxAge/time.Second), 10))
+	}
+	return value + scopeParam(d)
+}
+
+func scopeParam(d *Decision) string {
+	if len(d.Required) == 0 {
+		return ""
+	}
+	return ", scope=" + quote(d.Required.String())
+}
+
+// others returns what else a client may use after a 401.
+func (all challenges) others(out *outcome, d *Decision) []string {
+	if out.status != http.StatusUnauthorized {
+		return nil
+	}
+	var values []string
+	for i, s := range all {
+		if i != all.index(d) {
+			values = append(values, s.values[&needsToken]+scopeParam(d))
+		}
+	}
+	if d.Challenge != "" {
+		values = append(values, d.Challenge)
+	}
+	return values
+}
+
+func (all challenges) index(d *Decision) int {
+	for i, s := range all {
+		if string(s.scheme) == d.Scheme {
+			return i
+		}
+	}
+	return 0
 }
 
 // quote returns s as a quoted-string (RFC 9110, section 5.6.4). What can not

@@ -57,6 +57,17 @@ func TestAdmittedAllocatesTwice(t *testing.T) {
 	assert.Zero(t, w.status)
 }
 
+func TestRefusalsAllocateLittle(t *testing.T) {
+	handler := benchmarked(t)
+	for name, r := range map[string]*http.Request{
+		"no token": get(), "two tokens": get("Bearer good", "Bearer good"), "too long": get("Bearer " + longest + "a"), "invalid": get("Bearer bad"),
+	} {
+		w := &discard{header: http.Header{}}
+		assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { handler.ServeHTTP(w, r) }), 4.0, name)
+	}
+}
+
+// A refusal costs at most three times what the admission of a request does.
 func BenchmarkGuard(b *testing.B) {
 	handler := benchmarked(b)
 	for _, bench := range []struct {

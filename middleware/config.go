@@ -45,11 +45,27 @@ type Config struct {
 	// not change anything on a GET.
 	AllowCookie string
 
+	// DPoP and MTLS say how tokens are taken that are bound to a key of the
+	// client. The zero value of each refuses them.
+	DPoP DPoP
+	MTLS MTLS
+
+	// Metadata tells clients where to get tokens; nil tells nothing. Every
+	// challenge then says where the metadata is ([Guard.Metadata]).
+	Metadata *Metadata
+	// AllowPreflight admits CORS preflight requests, which never carry a
+	// token, to the handler. If CORS is answered before the guard, which is
+	// better, it is not needed.
+	AllowPreflight bool
+
 	// Realm names the protection space in challenges; "api" if empty.
 	Realm string
 	// ErrorWithScopes adds required_scopes to the JSON body of a 403. The
 	// scope parameter of the challenge is there in any case.
 	ErrorWithScopes bool
+	// ScopesInChallenges adds to every 401 the scopes that the route needs,
+	// so that a client can ask for them at once. It also tells strangers.
+	ScopesInChallenges bool
 	// RetryAfter is sent with a 503 if the Verifier does not know better; one
 	// second if zero. Fractions are rounded up, and no answer says more than
 	// an hour.
@@ -89,6 +105,11 @@ func (c *Config) check() error {
 	}
 	if c.AllowCookie != "" && (&http.Cookie{Name: c.AllowCookie}).Valid() != nil {
 		mistake("AllowCookie %q is not the name of a cookie", c.AllowCookie)
+	}
+	c.DPoP.check(mistake)
+	c.MTLS.check(mistake)
+	if c.Metadata != nil {
+		c.Metadata.check(c, mistake)
 	}
 	if !quotable(c.Realm) {
 		mistake("Realm %q has characters outside of printable ASCII", c.Realm)

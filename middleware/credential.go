@@ -24,7 +24,16 @@ const (
 type credential struct {
 	token  string
 	source Source
+	scheme scheme
 }
+
+// A scheme is an authentication scheme.
+type scheme string
+
+const (
+	schemeBearer scheme = "Bearer"
+	schemeDPoP   scheme = "DPoP"
+)
 
 // credential returns the one token of a request, or the zero credential if
 // there is none, or else the mistake that the client made. More than one is a
@@ -37,7 +46,7 @@ type credential struct {
 // The token is free of spaces, tabs and commas, and short enough. Whether it
 // is a [sneck.ValidToken] is for the Verifier to say.
 func (g *Guard) credential(r *http.Request) (credential, Reason) {
-	c, mistake := fromHeader(r)
+	c, mistake := fromHeader(r, g.config.DPoP.Mode.on())
 	if mistake != "" {
 		return credential{}, mistake
 	}
@@ -55,7 +64,7 @@ func (g *Guard) credential(r *http.Request) (credential, Reason) {
 			case !sneck.ValidToken(token):
 				return credential{}, ReasonMalformed
 			}
-			c = credential{token, more.source}
+			c = credential{token, more.source, schemeBearer}
 		}
 	}
 	if c.token != "" && c.source != SourceQuery && r.URL.RawQuery != "" && inQuery(r.URL.RawQuery) {
@@ -65,8 +74,8 @@ func (g *Guard) credential(r *http.Request) (credential, Reason) {
 }
 
 // fromHeader returns the token of the Authorization header (RFC 6750, section
-// 2.1).
-func fromHeader(r *http.Request) (credential, Reason) {
+// 2.1; RFC 9449, section 7.1).
+func fromHeader(r *http.Request, dpop bool) (credential, Reason) {
 	fields := r.Header["Authorization"]
 	switch len(fields) {
 	case 0:
@@ -79,33 +88,39 @@ func fromHeader(r *http.Request) (credential, Reason) {
 	if len(field) > len("Bearer ")+sneck.MaxTokenBytes {
 		return credential{}, ReasonTooLong
 	}
-	scheme, token, _ := strings.Cut(field, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
+	name, token, _ := strings.Cut(field, " ")
+	c := credential{source: SourceHeader, scheme: schemeBearer}
+	switch {
+	case strings.EqualFold(name, string(schemeBearer)):
+	case dpop && strings.EqualFold(name, string(schemeDPoP)):
+		c.scheme = schemeDPoP
+	default:
 		return credential{}, otherScheme(field)
 	}
-	token = strings.TrimLeft(token, " ") // 1*SP
+	c.token = strings.TrimLeft(token, " ") // 1*SP
 	switch {
-	case token == "":
+	case c.token == "":
 		return credential{}, ReasonMalformed
-	case strings.IndexByte(token, ',') >= 0:
+	case len(c.token) > sneck.MaxTokenBytes:
+		return credential{}, ReasonTooLong
+	case strings.IndexByte(c.token, ',') >= 0:
 		return credential{}, ReasonTwoTokens
-	case strings.IndexByte(token, ' ') >= 0, strings.IndexByte(token, '\t') >= 0:
+	case strings.IndexByte(c.token, ' ') >= 0, strings.IndexByte(c.token, '\t') >= 0:
 		return credential{}, ReasonMalformed
 	}
-	return credential{token, SourceHeader}, ""
+	return c, ""
 }
 
-// otherScheme says what is wrong with credentials that do not begin with
-// "Bearer" and a space: nothing, if they are somebody else's. But a bearer
-// token must not hide in them and then be taken for no token at all.
+// otherScheme says what is wrong with credentials that begin with no known
+// scheme and a space: nothing, if they are somebody else's. But a token must
+// not hide in them and then be taken for no token at all.
 func otherScheme(field string) Reason {
-	const bearer = "Bearer"
 	for part := range strings.SplitSeq(field, ",") {
-		part = strings.TrimLeft(part, " \t")
-		if len(part) < len(bearer) || !strings.EqualFold(part[:len(bearer)], bearer) {
-			continue
+		name := strings.TrimLeft(part, " \t")
+		if end := strings.IndexAny(name, " \t"); end >= 0 {
+			name = name[:end]
 		}
-		if rest := part[len(bearer):]; rest == "" || rest[0] == ' ' || rest[0] == '\t' {
+		if strings.EqualFold(name, string(schemeBearer)) {
 			return ReasonMalformed
 		}
 	}

@@ -22,18 +22,32 @@ type Decision struct {
 	Reason Reason
 	// Source is where the token was; empty if there was none.
 	Source Source
+	// Scheme is the authentication scheme of the token, "Bearer" or "DPoP";
+	// empty if there was none.
+	Scheme string
 	// Token is what the Verifier said, also if the request is refused for a
 	// reason found later; nil if there was no verdict.
 	Token *sneck.Token
 	// Required is the alternative of the requirement that needs the fewest
-	// further scopes, and Missing those of them that the token lacks; only
-	// for [ReasonScope].
+	// further scopes, and Missing those of them that the token lacks. They
+	// are set for [ReasonScope], and Required for each 401 if the Config has
+	// ScopesInChallenges.
 	Required, Missing scopes.Set
+	// ACR and MaxAge are how the user must sign in; only for [ReasonStepUp].
+	ACR    []string
+	MaxAge time.Duration
 	// Age is how long ago the authority was asked about the token.
 	Age time.Duration
 	// RetryAfter is when to try again; only for a 503.
 	RetryAfter time.Duration
-	// Err is the Verifier's error. It is for logs, not for clients.
+	// Nonce is the DPoP nonce to hand out with the answer; empty for none.
+	Nonce string
+	// Challenge is a further challenge of the policy, for a 401.
+	Challenge string
+	// Shadow is true if the request is refused, but let through.
+	Shadow bool
+	// Err is the cause, for logs and not for clients: the Verifier's error,
+	// or what is wrong with a proof.
 	Err error
 }
 
@@ -45,11 +59,14 @@ type Reason string
 const (
 	ReasonAdmitted  Reason = "admitted"  // the token passes
 	ReasonAnonymous Reason = "anonymous" // no token, and none is demanded
+	ReasonOtherwise Reason = "otherwise" // authenticated by something else than a token
+	ReasonPreflight Reason = "preflight" // a CORS preflight request, where allowed
 )
 
 // The reasons to refuse a request.
 const (
 	ReasonNoToken   Reason = "no_token"   // no credentials, or of another scheme: 401
+	ReasonSignIn    Reason = "sign_in"    // Policy.Otherwise refused the credentials: 401
 	ReasonMalformed Reason = "malformed"  // not exactly one token after the scheme: 400
 	ReasonTwoTokens Reason = "two_tokens" // more than one token, header or method: 400
 	ReasonTooLong   Reason = "too_long"   // longer than sneck.MaxTokenBytes: 400
@@ -61,11 +78,18 @@ const (
 	ReasonAudience     Reason = "audience"      // meant for another resource server: 401
 	ReasonBinding      Reason = "binding"       // bound to a key that was not proven: 401
 
+	ReasonProof  Reason = "proof"  // no DPoP proof, or not one for this: 401
+	ReasonNonce  Reason = "nonce"  // a DPoP proof without the nonce it needs: 401
+	ReasonReplay Reason = "replay" // a DPoP proof that was used before: 401
+
 	ReasonCrossOrigin Reason = "cross_origin" // another site had the browser send the cookie: 403
+
+	ReasonStepUp Reason = "step_up" // the user must sign in anew, or better: 401
 
 	ReasonScope     Reason = "scope"     // the token lacks scopes: 403
 	ReasonForbidden Reason = "forbidden" // no token may do this, such as by a method not listed: 403
 
+	ReasonStale       Reason = "stale"       // only a verdict that is too old can be had: 503
 	ReasonUnavailable Reason = "unavailable" // the Verifier could not find out: 503
 	ReasonGone        Reason = "client_gone" // the client left before there was a verdict: 503
 	ReasonBroken      Reason = "broken"      // the Verifier panicked or said nothing: 503
@@ -76,7 +100,7 @@ const (
 // which check a token failed (RFC 6750, section 5.3).
 type outcome struct {
 	status      int
-	code        string // RFC 6750, section 3.1
+	code        string // RFC 6750, section 3.1; RFC 9449, section 7.1 and 9; RFC 9470, section 3
 	description string
 }
 
@@ -84,19 +108,31 @@ var (
 	needsToken     = outcome{http.StatusUnauthorized, "", ""}
 	invalidRequest = outcome{http.StatusBadRequest, "invalid_request", "The request must carry exactly one well-formed access token"}
 	invalidToken   = outcome{http.StatusUnauthorized, "invalid_token", "The access token is expired, revoked, malformed, or not valid here"}
+	invalidProof   = outcome{http.StatusUnauthorized, "invalid_dpop_proof", "The DPoP proof is missing, malformed, or not for this request"}
+	needsNonce     = outcome{http.StatusUnauthorized, "use_dpop_nonce", "The DPoP proof must hold the nonce of this answer"}
+	stepUp         = outcome{http.StatusUnauthorized, "insufficient_user_authentication", "The user must sign in again"}
 	crossOrigin    = outcome{http.StatusForbidden, "invalid_request", "The request came from another site"}
 	noScope        = outcome{http.StatusForbidden, "insufficient_scope", "The access token does not grant what this request needs"}
 	unavailable    = outcome{http.StatusServiceUnavailable, "temporarily_unavailable", "The access token could not be checked, try again later"}
 )
 
+// outcomes are all refusals with a challenge.
+var outcomes = []*outcome{&needsToken, &invalidRequest, &invalidToken, &invalidProof, &needsNonce, &stepUp, &crossOrigin, &noScope}
+
 func (r Reason) outcome() *outcome {
 	switch r {
-	case ReasonNoToken:
+	case ReasonNoToken, ReasonSignIn:
 		return &needsToken
 	case ReasonMalformed, ReasonTwoTokens, ReasonTooLong:
 		return &invalidRequest
 	case ReasonInvalid, ReasonUnrecognized, ReasonExpired, ReasonNotYet, ReasonAudience, ReasonBinding:
 		return &invalidToken
+	case ReasonProof, ReasonReplay:
+		return &invalidProof
+	case ReasonNonce:
+		return &needsNonce
+	case ReasonStepUp:
+		return &stepUp
 	case ReasonCrossOrigin:
 		return &crossOrigin
 	case ReasonScope, ReasonForbidden:
@@ -159,6 +195,9 @@ func (d Decision) LogValue() slog.Value {
 			slog.String("client_id", d.Token.ClientID),
 			slog.Duration("age", d.Age))
 	}
+	if d.Shadow {
+		attrs = append(attrs, slog.Bool("shadow", true))
+	}
 	if len(d.Missing) > 0 {
 		attrs = append(attrs, slog.String("missing", d.Missing.String()))
 	}
@@ -200,5 +239,9 @@ func (g *Guard) log(ctx context.Context, level slog.Level, r *http.Request, d *D
 	if errors.As(d.Err, &panicked) {
 		attrs = append(attrs, slog.String("stack", string(panicked.stack)))
 	}
-	g.config.Logger.LogAttrs(ctx, level, "request refused", attrs...)
+	message := "request refused"
+	if d.Shadow {
+		message = "request let through that the policy refuses"
+	}
+	g.config.Logger.LogAttrs(ctx, level, message, attrs...)
 }

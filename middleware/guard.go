@@ -1,17 +1,13 @@
 package middleware
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/dpop"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -38,6 +34,12 @@ func New(c Config) (*Guard, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	c.DPoP = c.DPoP.filled(c.Now)
+	c.MTLS.TrustedProxies = slices.Clone(c.MTLS.TrustedProxies)
+	if c.Metadata != nil {
+		m := *c.Metadata
+		c.Metadata = &m
 	}
 	return &Guard{
 		config:     c,
@@ -67,13 +69,13 @@ func (g *Guard) Optional(h http.Handler) http.Handler {
 // The handler finds the token with [sneck.FromContext]. Protect panics if no
 // request can satisfy the policy.
 func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
-	if err := p.check(); err != nil {
+	if err := p.check(&g.config); err != nil {
 		panic(err)
 	}
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			d := g.Check(r, p)
-			if !d.Allowed {
+			if !d.Allowed && !d.Shadow {
 				g.Refuse(w, r, d)
 				return
 			}
@@ -87,6 +89,16 @@ func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
 // [Guard.Refuse].
 func (g *Guard) Check(r *http.Request, p Policy) Decision {
 	d := g.decide(r, &p)
+	if d.RetryAfter <= 0 && d.Status() == http.StatusServiceUnavailable {
+		d.RetryAfter = g.config.RetryAfter
+	}
+	if d.Status() == http.StatusUnauthorized {
+		d.Challenge = p.OtherwiseChallenge
+		if g.config.ScopesInChallenges {
+			d.Required = p.Scopes.For(r.Method).Closest(nil)
+		}
+	}
+	d.Shadow = p.DangerouslyShadow && !d.Allowed
 	g.report(r, &d)
 	return d
 }
@@ -97,6 +109,9 @@ func (g *Guard) Check(r *http.Request, p Policy) Decision {
 func (g *Guard) Admit(w http.ResponseWriter, r *http.Request, d Decision) *http.Request {
 	if !d.Allowed || d.Token == nil {
 		return r
+	}
+	if d.Nonce != "" {
+		w.Header().Set("DPoP-Nonce", d.Nonce) // RFC 9449, section 8.2
 	}
 	r = r.WithContext(sneck.NewContext(r.Context(), d.Token))
 	if d.Source == SourceQuery {
@@ -109,125 +124,116 @@ func (g *Guard) Admit(w http.ResponseWriter, r *http.Request, d Decision) *http.
 // decide is the whole way of a request. Whatever is not admitted at its end
 // has been refused before.
 func (g *Guard) decide(r *http.Request, p *Policy) Decision {
+	if g.config.AllowPreflight && preflight(r) {
+		return Decision{Reason: ReasonPreflight, Allowed: true}
+	}
+	if p.Otherwise != nil {
+		if d := g.otherwise(r, p); d.Reason != "" {
+			return d
+		}
+	}
+
 	c, mistake := g.credential(r)
+	d := Decision{Reason: mistake, Source: c.source, Scheme: string(c.scheme)}
 	switch {
 	case mistake != "":
-		return Decision{Reason: mistake}
+		return d
 	case c.token == "" && p.Optional:
-		return Decision{Reason: ReasonAnonymous, Allowed: true}
+		d.Reason, d.Allowed = ReasonAnonymous, true
+		return d
 	case c.token == "":
-		return Decision{Reason: ReasonNoToken}
+		d.Reason = ReasonNoToken
+		return d
 	case c.source == SourceCookie && g.crossSite.Check(r) != nil:
-		return Decision{Reason: ReasonCrossOrigin, Source: c.source}
+		d.Reason = ReasonCrossOrigin
+		return d
+	}
+
+	start := g.config.Now()
+	var proof *dpop.Proof
+	if c.scheme == schemeDPoP {
+		d.Nonce = g.config.DPoP.nonce(start)
+		if proof, d.Reason, d.Err = g.config.DPoP.read(r, c.token, start); d.Reason != "" {
+			return d
+		}
 	}
 
 	t, err := g.verify(r.Context(), c.token)
+	if err == nil && p.tooStale(t, start) {
+		// The Verifier is only told of the bound if its answer needs it, so
+		// that most requests do without a context of their own.
+		t, err = g.verify(sneck.WithMaxStaleness(r.Context(), p.MaxStaleness), c.token)
+	}
 	if err != nil {
-		return g.refusal(r, c, err)
+		g.refuse(r, &d, err)
+		return d
 	}
-
-	now := g.config.Now()
-	need := p.Scopes.For(r.Method)
-	d := Decision{Token: t, Source: c.source}
+	d.Token = t
 	if !t.VerifiedAt.IsZero() {
-		d.Age = max(now.Sub(t.VerifiedAt), 0)
+		d.Age = max(g.config.Now().Sub(t.VerifiedAt), 0)
 	}
+	if p.tooStale(t, start) {
+		d.Reason = ReasonStale
+		return d
+	}
+	g.weigh(r, p, proof, &d)
+	return d
+}
+
+// preflight reports whether a request is a CORS preflight (Fetch Standard,
+// section 3.3.2). It never has credentials.
+func preflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header["Authorization"] == nil &&
+		r.Header["Origin"] != nil && r.Header["Access-Control-Request-Method"] != nil
+}
+
+// otherwise asks the policy's own means of authentication.
+func (g *Guard) otherwise(r *http.Request, p *Policy) (d Decision) {
+	defer func() {
+		if v := recover(); v != nil {
+			d = Decision{Reason: ReasonBroken, Err: newPanicError(v)}
+		}
+	}()
+	t, err := p.Otherwise(r)
+	switch {
+	case errors.Is(err, sneck.ErrInvalid):
+		return Decision{Reason: ReasonSignIn, Err: err}
+	case err != nil && !errors.Is(err, sneck.ErrUnrecognized):
+		g.refuse(r, &d, err)
+		return d
+	case err == nil && t != nil:
+		return Decision{Reason: ReasonOtherwise, Allowed: true, Token: t}
+	}
+	return Decision{}
+}
+
+// weigh decides about a token that the Verifier knows.
+func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, d *Decision) {
+	t, now := d.Token, g.config.Now()
 	switch {
 	case !g.config.DangerouslyAnyAudience && !t.MeantFor(g.config.Audience...):
 		d.Reason = ReasonAudience
+		return
 	case t.ExpiredAt(now):
 		d.Reason = ReasonExpired
+		return
 	case now.Before(t.NotBefore):
 		d.Reason = ReasonNotYet
-	case t.Confirmation != nil:
-		d.Reason = ReasonBinding // the key was not proven
-	case !need.Met(t.Scopes):
+		return
+	}
+	if d.Reason, d.Err = g.bound(r, p, t, proof); d.Reason != "" {
+		return
+	}
+	if need := p.Scopes.For(r.Method); !need.Met(t.Scopes) {
 		d.Reason = ReasonForbidden
 		if d.Required = need.Closest(t.Scopes); d.Required != nil {
 			d.Reason, d.Missing = ReasonScope, need.Missing(t.Scopes)
 		}
-	default:
-		d.Reason, d.Allowed = ReasonAdmitted, true
+		return
 	}
-	return d
-}
-
-// verify asks the Verifier. A Verifier that panics or that has neither token
-// nor error has not found out, so the request is refused like in an outage.
-func (g *Guard) verify(ctx context.Context, token string) (t *sneck.Token, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			t, err = nil, newPanicError(v)
-		}
-	}()
-	t, err = g.config.Verifier.Verify(ctx, token)
-	switch {
-	case err != nil:
-		return nil, withhold(err, token)
-	case t == nil:
-		return nil, errNoVerdict
+	if !p.signedIn(t, now) {
+		d.Reason, d.ACR, d.MaxAge = ReasonStepUp, p.ACR, p.MaxAge
+		return
 	}
-	return t, nil
-}
-
-// refusal tells the three kinds of "no" apart.
-func (g *Guard) refusal(r *http.Request, c credential, err error) Decision {
-	d := Decision{Err: err, Source: c.source}
-	var unavailable *sneck.UnavailableError
-	var panicked *panicError
-	switch {
-	case errors.As(err, &panicked), errors.Is(err, errNoVerdict):
-		d.Reason = ReasonBroken
-	case errors.Is(err, sneck.ErrInvalid):
-		d.Reason = ReasonInvalid
-		return d
-	case errors.Is(err, sneck.ErrUnrecognized):
-		d.Reason = ReasonUnrecognized
-		return d
-	case r.Context().Err() != nil:
-		d.Reason = ReasonGone
-	default:
-		d.Reason = ReasonUnavailable
-	}
-	d.RetryAfter = g.config.RetryAfter
-	if errors.As(err, &unavailable) && unavailable.RetryAfter > 0 {
-		d.RetryAfter = min(unavailable.RetryAfter, maxRetryAfter)
-	}
-	return d
-}
-
-var errNoVerdict = errors.New("middleware: the verifier returned neither a token nor an error")
-
-// A panicError is a panic of the Verifier, without what might hold a token.
-type panicError struct {
-	what  string
-	stack []byte
-}
-
-func newPanicError(v any) *panicError {
-	what := fmt.Sprintf("a value of type %T", v)
-	if err, ok := v.(runtime.Error); ok {
-		what = err.Error()
-	}
-	return &panicError{what, debug.Stack()}
-}
-
-func (e *panicError) Error() string { return "middleware: the verifier panicked: " + e.what }
-
-// withhold replaces an error that quotes the token, such as a [url.Error] of
-// a request that should not have had it in its URL, and keeps its kind.
-// Shorter tokens than any real one are not looked for: they are in any text.
-func withhold(err error, token string) error {
-	const shortest = 16
-	if len(token) < shortest || !strings.Contains(err.Error(), token) {
-		return err
-	}
-	const text = "middleware: the verifier's error quoted the token and is withheld"
-	switch {
-	case errors.Is(err, sneck.ErrInvalid):
-		return fmt.Errorf(text+": %w", sneck.ErrInvalid)
-	case errors.Is(err, sneck.ErrUnrecognized):
-		return fmt.Errorf(text+": %w", sneck.ErrUnrecognized)
-	}
-	return errors.New(text)
+	d.Reason, d.Allowed = ReasonAdmitted, true
 }

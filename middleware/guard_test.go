@@ -135,6 +135,7 @@ func TestDecision(t *testing.T) {
 	assert.Equal(t, middleware.Decision{
 		Reason:   middleware.ReasonScope,
 		Source:   middleware.SourceHeader,
+		Scheme:   "Bearer",
 		Token:    verdicts["read"].(*sneck.Token),
 		Required: scopes.MustParse("read write"),
 		Missing:  scopes.MustParse("write"),

@@ -37,9 +37,8 @@ func sourceGroups() []group {
 	session := func(value string, more ...func(*http.Request)) *http.Request {
 		return change(change(get(), set(cookie, "session="+value)), more...)
 	}
-	crossOrigin := strings.NewReplacer(invalidText, "The request came from another site",
-		"401", "403", "invalid_token", "invalid_request",
-		`, error="invalid_token", error_description="`+invalidText+`"`, "").Replace(invalid)
+	const siteText = "The request came from another site"
+	crossOrigin := refusal("403", "invalid_request", siteText, bearerOffer+params("invalid_request", siteText))
 
 	return []group{
 		{"query", func(c *middleware.Config) { c.AllowQuery = true }, anyToken, []row{

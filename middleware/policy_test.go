@@ -1,0 +1,143 @@
+package middleware_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/middleware"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+func TestPolicyMistakes(t *testing.T) {
+	guard := newGuard(t, nil)
+	any := scopes.AnyToken()
+	for name, policy := range map[string]middleware.Policy{
+		"no scopes":            {},
+		"negative staleness":   {Scopes: any, MaxStaleness: -1},
+		"always and staleness": {Scopes: any, MaxStaleness: 1, AlwaysAsk: true},
+		"nothing to constrain": {Scopes: any, SenderConstrained: true},
+		"empty ACR":            {Scopes: any, ACR: []string{""}},
+		"ACR of two":           {Scopes: any, ACR: []string{"gold silver"}},
+		"half a second":        {Scopes: any, MaxAge: time.Second / 2},
+		"negative age":         {Scopes: any, MaxAge: -time.Second},
+		"challenge alone":      {Scopes: any, OtherwiseChallenge: "Basic"},
+		"challenge of lines": {Scopes: any, OtherwiseChallenge: "Basic\r\nX: 1",
+			Otherwise: func(*http.Request) (*sneck.Token, error) { return nil, nil }},
+	} {
+		assert.Panics(t, func() { guard.Protect(policy) }, name)
+	}
+}
+
+// asked is a verifier that remembers answers, as a cache does, and counts how
+// often the authority was asked.
+type asked struct {
+	remembered time.Time // when the remembered question was asked
+	down       bool
+	stubborn   bool // does not mind the bound
+	calls      int
+	authority  int
+}
+
+func (v *asked) Verify(ctx context.Context, _ string) (*sneck.Token, error) {
+	v.calls++
+	bound, bounded := sneck.MaxStaleness(ctx)
+	if bounded && !v.stubborn && time.Since(v.remembered) > bound || bounded && bound == 0 && !v.stubborn {
+		if v.down {
+			return nil, &sneck.UnavailableError{Err: errors.New("down"), RetryAfter: 9 * time.Second}
+		}
+		v.authority++
+		v.remembered = time.Now()
+		time.Sleep(20 * time.Millisecond) // the authority takes its time
+	}
+	return &sneck.Token{Audience: []string{audience}, VerifiedAt: v.remembered}, nil
+}
+
+func TestMaxStaleness(t *testing.T) {
+	for name, test := range map[string]struct {
+		policy    middleware.Policy
+		age       time.Duration
+		verifier  asked
+		reason    middleware.Reason
+		calls     int
+		authority int
+	}{
+		"no bound":        {middleware.Policy{}, time.Hour, asked{}, ok, 1, 0},
+		"fresh":           {middleware.Policy{MaxStaleness: time.Minute}, 59 * time.Second, asked{}, ok, 1, 0},
+		"at the bound":    {middleware.Policy{MaxStaleness: time.Minute}, time.Minute, asked{}, ok, 1, 0},
+		"over the bound":  {middleware.Policy{MaxStaleness: time.Minute}, time.Minute + 1, asked{}, ok, 2, 1},
+		"always":          {middleware.Policy{AlwaysAsk: true}, time.Nanosecond, asked{}, ok, 2, 1},
+		"down":            {middleware.Policy{MaxStaleness: time.Minute}, time.Hour, asked{down: true}, middleware.ReasonUnavailable, 2, 0},
+		"fresh, and down": {middleware.Policy{MaxStaleness: time.Minute}, time.Second, asked{down: true}, ok, 1, 0},
+		"stubborn":        {middleware.Policy{MaxStaleness: time.Minute}, time.Hour, asked{stubborn: true}, middleware.ReasonStale, 2, 0},
+		"stubborn always": {middleware.Policy{AlwaysAsk: true}, time.Second, asked{stubborn: true}, middleware.ReasonStale, 2, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := &test.verifier
+				guard := newGuard(t, func(c *middleware.Config) { c.Verifier, c.Now = v, nil })
+				v.remembered = time.Now().Add(-test.age)
+				test.policy.Scopes = scopes.AnyToken()
+				d := guard.Check(get("Bearer read"), test.policy)
+				assert.Equal(t, test.reason, d.Reason)
+				assert.Equal(t, test.calls, v.calls, "calls")
+				assert.Equal(t, test.authority, v.authority, "questions")
+				if d.Status() == http.StatusServiceUnavailable {
+					assert.GreaterOrEqual(t, d.RetryAfter, time.Second)
+				}
+				if test.reason == middleware.ReasonStale {
+					assert.Equal(t, test.age, d.Age)
+				}
+			})
+		})
+	}
+}
+
+// A verdict of which nobody knows the age is too old for any bound.
+func TestStalenessOfUnknownAge(t *testing.T) {
+	guard := newGuard(t, func(c *middleware.Config) {
+		c.Verifier = tokens{"read": with(func(t *sneck.Token) { t.VerifiedAt = time.Time{} })}
+	})
+	policy := middleware.Policy{Scopes: scopes.AnyToken(), MaxStaleness: time.Hour}
+	assert.Equal(t, middleware.ReasonStale, guard.Check(get("Bearer read"), policy).Reason)
+	d := guard.Check(get("Bearer read"), anyToken)
+	assert.True(t, d.Allowed)
+	assert.Zero(t, d.Age)
+}
+
+func TestShadowIsReported(t *testing.T) {
+	var buf bytes.Buffer
+	var seen middleware.Decision
+	guard := newGuard(t, func(c *middleware.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(&buf, nil))
+		c.Observe = func(_ context.Context, d middleware.Decision) { seen = d }
+	})
+	policy := middleware.Policy{Scopes: scopes.All("write"), DangerouslyShadow: true}
+	guard.Protect(policy)(http.HandlerFunc(hello)).ServeHTTP(httptest.NewRecorder(), get("Bearer read"))
+	assert.False(t, seen.Allowed)
+	assert.True(t, seen.Shadow)
+	assert.Equal(t, http.StatusForbidden, seen.Status())
+	assert.Contains(t, buf.String(), `msg="request let through that the policy refuses"`)
+	assert.Contains(t, buf.String(), "decision.shadow=true decision.missing=write")
+}
+
+// Guards may be nested; the inner one decides about its own demands.
+func TestNestedGuards(t *testing.T) {
+	guard := newGuard(t, nil)
+	handler := guard.Wrap(guard.Require(scopes.All("write"))(http.HandlerFunc(hello)))
+	for token, want := range map[string]string{"read": needs("write"), "write": admitted} {
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, get("Bearer "+token))
+		require.Equal(t, want, dump(rec))
+	}
+}

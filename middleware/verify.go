@@ -1,0 +1,89 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/sneckauth/sneck"
+)
+
+// verify asks the Verifier. A Verifier that panics or that has neither token
+// nor error has not found out, so the request is refused like in an outage.
+func (g *Guard) verify(ctx context.Context, token string) (t *sneck.Token, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			t, err = nil, newPanicError(v)
+		}
+	}()
+	t, err = g.config.Verifier.Verify(ctx, token)
+	switch {
+	case err != nil:
+		return nil, withhold(err, token)
+	case t == nil:
+		return nil, errNoVerdict
+	}
+	return t, nil
+}
+
+// refuse tells the three kinds of "no" apart.
+func (g *Guard) refuse(r *http.Request, d *Decision, err error) {
+	var panicked *panicError
+	d.Err = err
+	switch {
+	case errors.As(err, &panicked), errors.Is(err, errNoVerdict):
+		d.Reason = ReasonBroken
+	case errors.Is(err, sneck.ErrInvalid):
+		d.Reason = ReasonInvalid
+	case errors.Is(err, sneck.ErrUnrecognized):
+		d.Reason = ReasonUnrecognized
+	case r.Context().Err() != nil:
+		d.Reason = ReasonGone
+	default:
+		d.Reason = ReasonUnavailable
+	}
+	var unavailable *sneck.UnavailableError
+	if errors.As(err, &unavailable) {
+		d.RetryAfter = min(unavailable.RetryAfter, maxRetryAfter)
+	}
+}
+
+var errNoVerdict = errors.New("middleware: the verifier returned neither a token nor an error")
+
+// A panicError is a panic of the Verifier, without what might hold a token.
+type panicError struct {
+	what  string
+	stack []byte
+}
+
+func newPanicError(v any) *panicError {
+	what := fmt.Sprintf("a value of type %T", v)
+	if err, ok := v.(runtime.Error); ok {
+		what = err.Error()
+	}
+	return &panicError{what, debug.Stack()}
+}
+
+func (e *panicError) Error() string { return "middleware: the verifier panicked: " + e.what }
+
+// withhold replaces an error that quotes the token, such as a [url.Error] of
+// a request that should not have had it in its URL, and keeps its kind.
+// Shorter tokens than any real one are not looked for: they are in any text.
+func withhold(err error, token string) error {
+	const shortest = 16
+	if len(token) < shortest || !strings.Contains(err.Error(), token) {
+		return err
+	}
+	const text = "middleware: the verifier's error quoted the token and is withheld"
+	switch {
+	case errors.Is(err, sneck.ErrInvalid):
+		return fmt.Errorf(text+": %w", sneck.ErrInvalid)
+	case errors.Is(err, sneck.ErrUnrecognized):
+		return fmt.Errorf(text+": %w", sneck.ErrUnrecognized)
+	}
+	return errors.New(text)
+}
