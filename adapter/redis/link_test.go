@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -16,6 +17,7 @@ type link struct {
 	target  string
 
 	mu    sync.Mutex
+	tls   *tls.Config // of the side of the client; nil is plain text
 	down  bool
 	conns []net.Conn
 }
@@ -52,6 +54,9 @@ func (l *link) join(conn net.Conn) {
 	if err != nil {
 		conn.Close()
 		return
+	}
+	if l.tls != nil {
+		conn = tls.Server(conn, l.tls)
 	}
 	l.conns = append(l.conns, conn, server)
 	for _, pair := range [][2]net.Conn{{conn, server}, {server, conn}} {
