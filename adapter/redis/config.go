@@ -197,7 +197,9 @@ func (cfg *Config) tune(opt *rueidis.ClientOption, sentinel bool) {
 	opt.Sentinel.TLSConfig = opt.TLSConfig
 	opt.Sentinel.Username, opt.Sentinel.Password = cfg.SentinelUsername, cfg.SentinelPassword
 	opt.Sentinel.TopologyRefreshInterval = 5 * time.Second
-	limits := resp.Limits{Blob: cfg.MaxValueBytes + 64<<10, Reply: maxBatch*(cfg.MaxValueBytes+1024) + 1<<20}
+	limits := resp.Limits{Blob: cfg.MaxValueBytes + 64<<10, Reply: maxBatch*(cfg.MaxValueBytes+1024) + 1<<20,
+		Push: sentinel, // the client subscribes to the Sentinels
+	}
 	inner := opt.DialCtxFn // set for unix sockets
 	opt.DialCtxFn = func(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
 		dial := inner

@@ -91,6 +91,32 @@ func TestProcessesShareAnswers(t *testing.T) {
 	assert.Equal(t, "invalid", ask(two, "bad"))
 }
 
+func TestProcessesShareOnCluster(t *testing.T) {
+	nodes := redistest.StartCluster(t)
+	cfg := at("")
+	cfg.Cluster, cfg.Addresses = true, []string{nodes[0].Address, nodes[1].Address}
+	var first, second authority
+	one, two := sharing(t, &first, connect(t, cfg)), sharing(t, &second, connect(t, cfg))
+	for i := range 20 {
+		token := fmt.Sprint("good-", i)
+		require.Equal(t, "sub-"+token, ask(one, token))
+		redistest.Wait(t, "the answer to be shared", func() bool {
+			keys := 0
+			for _, node := range nodes {
+				var n int
+				fmt.Sscan(node.CLI("DBSIZE"), &n)
+				keys += n
+			}
+			return keys >= i+2 // and the stream
+		})
+		require.Equal(t, "sub-"+token, ask(two, token))
+	}
+	assert.Zero(t, second.calls.Load())
+	second.revoked.Store("good-1", true)
+	require.NoError(t, one.Revoke(t.Context(), cache.Revocation{Subject: "sub-good-1"}))
+	redistest.Wait(t, "the revocation to arrive", func() bool { return ask(two, "good-1") == "invalid" })
+}
+
 func TestRevocationSpreads(t *testing.T) {
 	cfg := at(redistest.Address(t))
 	var first, second authority

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -222,10 +221,15 @@ func (s *subscription) ask(ctx context.Context, id string) (server string, there
 
 var errUnexpected = errors.New("redis: the check of the bus failed")
 
-// refused reports whether the server will never run the script.
+// refused reports whether the server will never run the script: it gave a
+// reason, and not one of those that pass.
 func refused(reply string) bool {
 	code, _, _ := strings.Cut(reply, " ")
-	return slices.Contains([]string{"NOPERM", "ERR"}, code)
+	switch code {
+	case "LOADING", "BUSY", "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "NOREPLICAS", "UNBLOCKED", "MISCONF", "OOM", "WRONGTYPE":
+		return false
+	}
+	return true
 }
 
 // millis returns the time in an entry's identifier, in milliseconds.

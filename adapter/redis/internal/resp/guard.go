@@ -5,7 +5,9 @@ package resp
 
 import (
 	"errors"
+	"math"
 	"net"
+	"sync/atomic"
 )
 
 // ErrTooLarge means that the server announced more than the limits allow.
@@ -18,6 +20,9 @@ var ErrMalformed = errors.New("redis: the server sent a malformed reply")
 type Limits struct {
 	Blob  int // bytes of a string
 	Reply int // bytes of everything in it, by estimate
+	// Push allows messages that answer no command. A client that subscribes
+	// needs them; to another they are only a danger.
+	Push bool
 }
 
 const (
@@ -28,17 +33,27 @@ const (
 )
 
 // Guard returns conn with a Read that fails as soon as the other side breaks
-// the protocol (RESP 2 or 3, without the streamed types and attributes, which
-// Redis doesn't send unasked) or the limits. A byte reaches the caller only
-// after every length before it was found good.
+// the limits or the protocol: RESP 2 or 3, without the streamed types and
+// attributes, which Redis doesn't send unasked, and with no more replies than
+// commands were written. A byte reaches the caller only after every length
+// before it was found good.
 func Guard(conn net.Conn, limits Limits) net.Conn {
-	return &guarded{Conn: conn, scan: scanner{limits: limits}}
+	return &guarded{
+		Conn:    conn,
+		replies: scanner{limits: limits},
+		// What we write ourselves has its bounds already.
+		commands: scanner{limits: Limits{Blob: math.MaxInt32, Reply: math.MaxInt32}},
+	}
 }
 
 type guarded struct {
 	net.Conn
-	scan scanner // used by the one reader that a connection has
-	err  error
+	sent atomic.Int64 // commands
+
+	replies scanner // used by the one reader that a connection has
+	err     error
+
+	commands scanner // used by its one writer
 }
 
 func (g *guarded) Read(p []byte) (int, error) {
@@ -46,10 +61,22 @@ func (g *guarded) Read(p []byte) (int, error) {
 		return 0, g.err
 	}
 	n, err := g.Conn.Read(p)
-	if g.err = g.scan.feed(p[:n]); g.err != nil {
+	g.err = g.replies.feed(p[:n])
+	if g.err == nil && g.replies.frames > g.sent.Load() {
+		g.err = ErrMalformed // an answer to nothing
+	}
+	if g.err != nil {
 		return 0, g.err
 	}
 	return n, err
+}
+
+func (g *guarded) Write(p []byte) (int, error) {
+	if err := g.commands.feed(p); err != nil {
+		return 0, err
+	}
+	g.sent.Store(g.commands.frames) // before the server can answer
+	return g.Conn.Write(p)
 }
 
 // A scanner follows the frames of a stream of replies.
@@ -63,6 +90,8 @@ type scanner struct {
 	minus  bool  // the line is a negative number
 	skip   int   // bytes of a blob still to come, CR LF included
 	open   []int // elements still to come, for each array that is open
+	push   bool  // the outermost of them is a push
+	frames int64 // that were complete, pushes aside
 }
 
 func (s *scanner) feed(p []byte) error {
@@ -94,6 +123,9 @@ func (s *scanner) feed(p []byte) error {
 func (s *scanner) lineByte(b byte) error {
 	if s.line == 0 {
 		s.kind, s.number, s.minus = b, -1, false
+		if len(s.open) == 0 {
+			s.push = b == '>'
+		}
 	}
 	s.line++
 	s.spent++
@@ -146,7 +178,7 @@ func (s *scanner) endLine() error {
 		return nil
 	}
 	switch {
-	case !s.counted() || s.number < 0:
+	case !s.counted() || s.number < 0 || s.kind == '>' && !s.limits.Push:
 		return ErrMalformed
 	case s.minus: // null is -1
 		if s.number != 1 || s.kind != '$' && s.kind != '*' {
@@ -192,4 +224,7 @@ func (s *scanner) closeFrame() {
 		s.open = s.open[:len(s.open)-1]
 	}
 	s.spent = 0
+	if !s.push {
+		s.frames++
+	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/sneckauth/sneck/adapter/redis/internal/resp"
 )
 
-var limits = resp.Limits{Blob: 100, Reply: 2000}
+var limits = resp.Limits{Blob: 100, Reply: 2000, Push: true}
 
 // A stream is a connection on which the server's bytes come in pieces.
 type stream struct {
@@ -20,6 +20,8 @@ type stream struct {
 	rest  string
 	piece int
 }
+
+func (s *stream) Write(p []byte) (int, error) { return len(p), nil }
 
 func (s *stream) Read(p []byte) (int, error) {
 	if s.rest == "" {
@@ -32,7 +34,9 @@ func (s *stream) Read(p []byte) (int, error) {
 
 // read returns what comes through the guard, and how it ended.
 func read(bytes string, piece int) (string, error) {
-	got, err := io.ReadAll(resp.Guard(&stream{rest: bytes, piece: piece}, limits))
+	guarded := resp.Guard(&stream{rest: bytes, piece: piece}, limits)
+	io.WriteString(guarded, strings.Repeat("*1\r\n$4\r\nPING\r\n", 1000))
+	got, err := io.ReadAll(guarded)
 	return string(got), err
 }
 
@@ -81,6 +85,33 @@ func TestGuard(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Commands and replies are matched by their number alone, so one too many
+// would be taken for the answer to another command, or panic.
+func TestGuardCountsReplies(t *testing.T) {
+	conn := &stream{piece: 1 << 20}
+	guarded := resp.Guard(conn, limits)
+	buffer := make([]byte, 1000)
+	exchange := func(command, reply string) error {
+		for piece := range strings.SplitAfterSeq(command, "\n") {
+			io.WriteString(guarded, piece)
+		}
+		conn.rest = reply
+		_, err := guarded.Read(buffer)
+		return err
+	}
+	assert.NoError(t, exchange("*1\r\n$4\r\nPING\r\n", "+PONG\r\n"))
+	assert.NoError(t, exchange("*2\r\n$3\r\nGET\r\n$1\r\na\r\n*1\r\n$4\r\nPING\r\n", ">2\r\n+message\r\n+x\r\n*2\r\n+a\r\n+b\r\n"))
+	assert.NoError(t, exchange("", ":1\r\n"))
+	assert.ErrorIs(t, exchange("", "+OK\r\n"), resp.ErrMalformed)
+	assert.ErrorIs(t, exchange("*1\r\n$4\r\nPING\r\n", "+PONG\r\n"), resp.ErrMalformed, "an error is final")
+}
+
+func TestGuardRefusesPushes(t *testing.T) {
+	guarded := resp.Guard(&stream{rest: ">2\r\n+subscribe\r\n+x\r\n", piece: 100}, resp.Limits{Blob: 100, Reply: 1000})
+	_, err := io.ReadAll(guarded)
+	assert.ErrorIs(t, err, resp.ErrMalformed)
 }
 
 // FuzzGuard checks that the way a stream is cut does not matter.
