@@ -258,6 +258,8 @@ func (s *story) crowd(ctx context.Context, l *line) error {
 	defer s.notes.arrived.Store(nil)
 
 	asked, waited := s.authority.introspections.Load(), s.notes.cache.Stats().Coalesced
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	together := s.withConnections(crowdSize)
 	defer together.client.CloseIdleConnections()
 	var (
@@ -273,6 +275,7 @@ func (s *story) crowd(ctx context.Context, l *line) error {
 			defer mu.Unlock()
 			if err != nil {
 				failures = append(failures, err)
+				cancel() // one is too many, so don't wait for the others
 				return
 			}
 			statuses[a.status]++
@@ -309,7 +312,7 @@ func tally(statuses map[int]int) string {
 // moment at which a request was sent: on a busy machine, answers may come
 // later.
 func (s *story) revoked(ctx context.Context, l *line) error {
-	l.Want = fmt.Sprintf("401, invalid_token, last 200 before %v", s.brief.ttl)
+	l.Want = fmt.Sprintf("401, invalid_token, last 200 within %v", s.brief.ttl)
 	l.TTL = millis(s.brief.ttl)
 	t, _, err := s.issue(ctx, scopeRead)
 	if err != nil {
