@@ -286,7 +286,7 @@ func (s *story) crowd(ctx context.Context, l *line) error {
 	l.Introspections, l.Waited = &n, s.notes.cache.Stats().Coalesced-waited
 	l.is(fmt.Sprintf("%s, %s", tally(statuses), introspections(n)))
 	if len(failures) > 0 {
-		return fmt.Errorf("and %d failed: %w", len(failures), failures[0])
+		return fmt.Errorf("and %d failed, the first by: %w", len(failures), failures[0])
 	}
 	return nil
 }
@@ -298,7 +298,11 @@ func (s *story) withConnections(n int) *story {
 	return &other
 }
 
+// tally counts the answers by status.
 func tally(statuses map[int]int) string {
+	if len(statuses) == 0 {
+		return "no answers"
+	}
 	var parts []string
 	for status := range 600 {
 		if n := statuses[status]; n > 0 {
