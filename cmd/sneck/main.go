@@ -48,10 +48,13 @@ Flags named like $SNECK_DATA can be set in the environment, too.`
 // run is the program, with all that it touches as parameters. It returns the
 // exit status.
 func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
-	} else if args[0] == "help" {
+	case args[0] == "help":
 		args = append(args[1:len(args):len(args)], "--help")
+	case args[0] == "--version":
+		args = []string{"version"}
 	}
 	var cli commandLine
 	exited := false

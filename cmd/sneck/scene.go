@@ -109,7 +109,7 @@ func startAuthority(ctx context.Context, l net.Listener, log *slog.Logger) (_ *a
 			}
 		}
 		server.ServeHTTP(w, r)
-	}))
+	}), log)
 	go a.http.Serve(l) // ends with close
 	return a, nil
 }
@@ -185,11 +185,12 @@ func startNotesAPI(l net.Listener, as *authority, config apiConfig) (_ *notesAPI
 		Credential: introspect.Basic(as.api.id, as.api.secret),
 		Recognize:  recognize,
 		Timeout:    config.timeout,
+		Logger:     config.log,
 	}); err != nil {
 		return nil, err
 	}
 	if api.cache, err = cache.New(cache.Config{
-		Verifier: api.client, TTL: config.ttl, FlightTimeout: config.timeout, MaxBytes: 4 << 20,
+		Verifier: api.client, TTL: config.ttl, FlightTimeout: config.timeout, MaxBytes: 4 << 20, Logger: config.log,
 	}); err != nil {
 		return nil, err
 	}
@@ -207,7 +208,7 @@ func startNotesAPI(l net.Listener, as *authority, config apiConfig) (_ *notesAPI
 	api.http = newHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.arrived.Load().count()
 		mux.ServeHTTP(w, r)
-	}))
+	}), config.log)
 	go api.http.Serve(l) // ends with close
 	return api, nil
 }

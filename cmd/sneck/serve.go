@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/scopes"
@@ -31,6 +32,9 @@ Examples:
 `
 }
 
+// sweepInterval is the time between two rounds of deleting what has expired.
+const sweepInterval = time.Minute
+
 // Run serves until it is told to end.
 func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	var handler slog.Handler = slog.NewTextHandler(con.err, nil)
@@ -54,7 +58,10 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	}
 	// What is wrong is said before there is a database.
 	memory := authserver.NewMemory()
-	config := authserver.Config{Issuer: issuer, Store: memory, Clients: memory, Scopes: registeredScopes{memory}, Logger: logger}
+	config := authserver.Config{
+		Issuer: issuer, Store: memory, Clients: memory, Scopes: registeredScopes{memory}, Logger: logger,
+		Sweep: authserver.Sweep{Interval: sweepInterval},
+	}
 	if _, err := authserver.New(config); err != nil {
 		return usageError(fmt.Errorf("--issuer: %w", err), "sneck serve --help")
 	}
@@ -69,8 +76,16 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 
+	ctx, cancel := context.WithCancel(ctx)
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		_ = server.Run(ctx) // logs what it can not delete
+	}()
 	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", issuer, "data", c.Data)
-	err = serveUntil(ctx, newHTTPServer(server), l)
+	err = serveUntil(ctx, newHTTPServer(server, logger), l)
+	cancel()
+	<-swept
 	if err != nil {
 		return err
 	}

@@ -258,6 +258,8 @@ func (s *story) crowd(ctx context.Context, l *line) error {
 	defer s.notes.arrived.Store(nil)
 
 	asked, waited := s.authority.introspections.Load(), s.notes.cache.Stats().Coalesced
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	together := s.withConnections(crowdSize)
 	defer together.client.CloseIdleConnections()
 	var (
@@ -273,6 +275,7 @@ func (s *story) crowd(ctx context.Context, l *line) error {
 			defer mu.Unlock()
 			if err != nil {
 				failures = append(failures, err)
+				cancel() // one is too many, so don't wait for the others
 				return
 			}
 			statuses[a.status]++
@@ -283,7 +286,7 @@ func (s *story) crowd(ctx context.Context, l *line) error {
 	l.Introspections, l.Waited = &n, s.notes.cache.Stats().Coalesced-waited
 	l.is(fmt.Sprintf("%s, %s", tally(statuses), introspections(n)))
 	if len(failures) > 0 {
-		return fmt.Errorf("and %d failed: %w", len(failures), failures[0])
+		return fmt.Errorf("and %d failed, the first by: %w", len(failures), failures[0])
 	}
 	return nil
 }
@@ -295,7 +298,11 @@ func (s *story) withConnections(n int) *story {
 	return &other
 }
 
+// tally counts the answers by status.
 func tally(statuses map[int]int) string {
+	if len(statuses) == 0 {
+		return "no answers"
+	}
 	var parts []string
 	for status := range 600 {
 		if n := statuses[status]; n > 0 {
@@ -309,7 +316,7 @@ func tally(statuses map[int]int) string {
 // moment at which a request was sent: on a busy machine, answers may come
 // later.
 func (s *story) revoked(ctx context.Context, l *line) error {
-	l.Want = fmt.Sprintf("401, invalid_token, last 200 before %v", s.brief.ttl)
+	l.Want = fmt.Sprintf("401, invalid_token, last 200 within %v", s.brief.ttl)
 	l.TTL = millis(s.brief.ttl)
 	t, _, err := s.issue(ctx, scopeRead)
 	if err != nil {
