@@ -100,7 +100,8 @@ func TestBusDeliversWhatWasMissed(t *testing.T) {
 	l.wait(t, "after")
 	assert.Zero(t, l.lost(), "nothing was lost")
 	for message, times := range l.got {
-		assert.Equal(t, 1, times, message)
+		// Twice is allowed: a Publish may succeed and say that it did not.
+		assert.LessOrEqual(t, times, 2, message)
 	}
 }
 

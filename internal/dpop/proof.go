@@ -61,6 +61,9 @@ func Parse(compact string) (*Proof, error) {
 	if err != nil {
 		return nil, err
 	}
+	if parts.Signature == "" {
+		return nil, errors.New("dpop: the proof is not signed")
+	}
 	p := &Proof{input: parts.Input}
 	if p.Key, err = key(parts.Header); err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sneckauth/sneck/internal/strictjson"
 )
 
 // Bounds of the JSON objects that [Members] reads.
@@ -30,7 +32,7 @@ var (
 // error of f ends the reading and is returned as it is; others never quote
 // what was read.
 func Members(object []byte, f func(name, value []byte) error) error {
-	if tooDeep(object) {
+	if strictjson.Deeper(object, MaxDepth) {
 		return errDeep
 	}
 	r := readers.Get().(*reader)
@@ -145,28 +147,3 @@ func shape(err error) error {
 }
 
 var errDuplicate = errors.New("jws: JSON object with a duplicate member")
-
-// tooDeep counts brackets outside of strings. It need not understand JSON:
-// in what is not JSON, the decoder finds the mistake.
-func tooDeep(data []byte) bool {
-	if bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) <= MaxDepth {
-		return false // as nearly always, and counted much faster
-	}
-	depth, quoted := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > MaxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
-}

@@ -18,7 +18,7 @@ const MaxDepth = 32
 // tags byte by byte; unknown members are skipped, but checked for form. The
 // error may name members and offsets, and never quotes a value.
 func Unmarshal(data []byte, v any) error {
-	if tooDeep(data) {
+	if Deeper(data, MaxDepth) {
 		return errors.New("strictjson: nested too deep")
 	}
 	err := json.Unmarshal(data, v)
@@ -32,9 +32,10 @@ func Unmarshal(data []byte, v any) error {
 	return err
 }
 
-// tooDeep counts brackets outside of strings. It need not understand JSON:
-// in what is not JSON, the decoder finds the mistake.
-func tooDeep(data []byte) bool {
+// Deeper reports whether arrays and objects are nested deeper than most. It
+// counts brackets outside of strings and need not understand JSON: in what is
+// not JSON, the decoder finds the mistake.
+func Deeper(data []byte, most int) bool {
 	depth, quoted := 0, false
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {
@@ -44,7 +45,7 @@ func tooDeep(data []byte) bool {
 			quoted = !quoted
 		case quoted:
 		case c == '{' || c == '[':
-			if depth++; depth > MaxDepth {
+			if depth++; depth > most {
 				return true
 			}
 		case c == '}' || c == ']':
