@@ -53,8 +53,9 @@ func (c *Cache) Verify(ctx context.Context, token string) (*sneck.Token, error) 
 }
 
 // VerifyAt is Verify for a caller that has just read [time.Now]: reading the
-// clock is a tenth of the cost of a remembered answer. A Cache with a clock of
-// its own reads that one all the same.
+// clock is a tenth of the cost of a remembered answer. A token that it returns
+// was not expired when it returned. A Cache with a clock of its own reads that
+// one all the same.
 func (c *Cache) VerifyAt(ctx context.Context, token string, now time.Time) (*sneck.Token, error) {
 	if c.active == nil || c.cfg.Now != nil {
 		return c.Verify(ctx, token)

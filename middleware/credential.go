@@ -88,10 +88,10 @@ func fromHeader(r *http.Request, dpop bool) (credential, Reason) {
 	if len(field) > len("Bearer ")+sneck.MaxTokenBytes {
 		return credential{}, ReasonTooLong
 	}
-	name, token, _ := strings.Cut(field, " ")
 	c := credential{source: SourceHeader, scheme: schemeBearer}
+	name, token, _ := strings.Cut(field, " ")
 	switch {
-	case strings.EqualFold(name, string(schemeBearer)):
+	case name == string(schemeBearer), strings.EqualFold(name, string(schemeBearer)):
 	case dpop && strings.EqualFold(name, string(schemeDPoP)):
 		c.scheme = schemeDPoP
 	default:

@@ -14,7 +14,8 @@ import (
 // A Guard admits requests whose token passes. Make one with [New]. It is safe
 // for concurrent use and does not change.
 type Guard struct {
-	config     Config // Realm, RetryAfter and Now are filled in
+	config     Config  // Realm, RetryAfter and Now are filled in
+	clocked    clocked // the Verifier, if it is one that tells time like us
 	challenges challenges
 	sources    []source // besides the header
 	crossSite  *http.CrossOriginProtection
@@ -32,8 +33,10 @@ func New(c Config) (*Guard, error) {
 	if c.RetryAfter == 0 {
 		c.RetryAfter = defaultRetryAfter
 	}
+	var known clocked
 	if c.Now == nil {
 		c.Now = time.Now
+		known, _ = c.Verifier.(clocked)
 	}
 	c.DPoP = c.DPoP.filled(c.Now)
 	c.MTLS.TrustedProxies = slices.Clone(c.MTLS.TrustedProxies)
@@ -43,6 +46,7 @@ func New(c Config) (*Guard, error) {
 	}
 	return &Guard{
 		config:     c,
+		clocked:    known,
 		challenges: newChallenges(&c),
 		sources:    newSources(&c),
 		crossSite:  http.NewCrossOriginProtection(),
@@ -74,12 +78,13 @@ func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
 	}
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			d := g.Check(r, p)
+			var d Decision
+			g.check(r, &p, &d)
 			if !d.Allowed && !d.Shadow {
 				g.Refuse(w, r, d)
 				return
 			}
-			h.ServeHTTP(w, g.Admit(w, r, d))
+			h.ServeHTTP(w, g.admit(w, r, &d))
 		})
 	}
 }
@@ -88,25 +93,40 @@ func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
 // Logger and to Observe. It writes nothing: see [Guard.Admit] and
 // [Guard.Refuse].
 func (g *Guard) Check(r *http.Request, p Policy) Decision {
-	d := g.decide(r, &p)
-	if d.RetryAfter <= 0 && d.Status() == http.StatusServiceUnavailable {
-		d.RetryAfter = g.config.RetryAfter
-	}
-	if d.Status() == http.StatusUnauthorized {
-		d.Challenge = p.OtherwiseChallenge
-		if g.config.ScopesInChallenges {
-			d.Required = p.Scopes.For(r.Method).Closest(nil)
-		}
-	}
-	d.Shadow = p.DangerouslyShadow && !d.Allowed
-	g.report(r, &d)
+	var d Decision
+	g.check(r, &p, &d)
 	return d
+}
+
+// check fills in a zero Decision. It is large, and most requests need little
+// of it, so it is not passed around by value.
+func (g *Guard) check(r *http.Request, p *Policy, d *Decision) {
+	g.decide(r, p, d)
+	if !d.Allowed {
+		switch d.Status() {
+		case http.StatusServiceUnavailable:
+			if d.RetryAfter <= 0 {
+				d.RetryAfter = g.config.RetryAfter
+			}
+		case http.StatusUnauthorized:
+			d.Challenge = p.OtherwiseChallenge
+			if g.config.ScopesInChallenges {
+				d.Required = p.Scopes.For(r.Method).Closest(nil)
+			}
+		}
+		d.Shadow = p.DangerouslyShadow
+	}
+	g.report(r, d)
 }
 
 // Admit readies a request that was allowed for its handler: it returns a
 // request whose context carries the token ([sneck.FromContext]), and sets
 // what the answer needs in the header of w.
 func (g *Guard) Admit(w http.ResponseWriter, r *http.Request, d Decision) *http.Request {
+	return g.admit(w, r, &d)
+}
+
+func (g *Guard) admit(w http.ResponseWriter, r *http.Request, d *Decision) *http.Request {
 	if !d.Allowed || d.Token == nil {
 		return r
 	}
@@ -123,30 +143,31 @@ func (g *Guard) Admit(w http.ResponseWriter, r *http.Request, d Decision) *http.
 
 // decide is the whole way of a request. Whatever is not admitted at its end
 // has been refused before.
-func (g *Guard) decide(r *http.Request, p *Policy) Decision {
+func (g *Guard) decide(r *http.Request, p *Policy, d *Decision) {
 	if g.config.AllowPreflight && preflight(r) {
-		return Decision{Reason: ReasonPreflight, Allowed: true}
+		d.Reason, d.Allowed = ReasonPreflight, true
+		return
 	}
 	if p.Otherwise != nil {
-		if d := g.otherwise(r, p); d.Reason != "" {
-			return d
+		if g.otherwise(r, p, d); d.Reason != "" {
+			return
 		}
 	}
 
 	c, mistake := g.credential(r)
-	d := Decision{Reason: mistake, Source: c.source, Scheme: string(c.scheme)}
+	d.Reason, d.Source, d.Scheme = mistake, c.source, string(c.scheme)
 	switch {
 	case mistake != "":
-		return d
+		return
 	case c.token == "" && p.Optional:
 		d.Reason, d.Allowed = ReasonAnonymous, true
-		return d
+		return
 	case c.token == "":
 		d.Reason = ReasonNoToken
-		return d
+		return
 	case c.source == SourceCookie && g.crossSite.Check(r) != nil:
 		d.Reason = ReasonCrossOrigin
-		return d
+		return
 	}
 
 	start := g.config.Now()
@@ -154,30 +175,29 @@ func (g *Guard) decide(r *http.Request, p *Policy) Decision {
 	if c.scheme == schemeDPoP {
 		d.Nonce = g.config.DPoP.nonce(start)
 		if proof, d.Reason, d.Err = g.config.DPoP.read(r, c.token, start); d.Reason != "" {
-			return d
+			return
 		}
 	}
 
-	t, err := g.verify(r.Context(), c.token)
+	t, now, err := g.verify(r.Context(), c.token, start)
 	if err == nil && p.tooStale(t, start) {
 		// The Verifier is only told of the bound if its answer needs it, so
 		// that most requests do without a context of their own.
-		t, err = g.verify(sneck.WithMaxStaleness(r.Context(), p.MaxStaleness), c.token)
+		t, now, err = g.verify(sneck.WithMaxStaleness(r.Context(), p.MaxStaleness), c.token, start)
 	}
 	if err != nil {
-		g.refuse(r, &d, err)
-		return d
+		g.refuse(r, d, err)
+		return
 	}
 	d.Token = t
 	if !t.VerifiedAt.IsZero() {
-		d.Age = max(g.config.Now().Sub(t.VerifiedAt), 0)
+		d.Age = max(now.Sub(t.VerifiedAt), 0)
 	}
 	if p.tooStale(t, start) {
 		d.Reason = ReasonStale
-		return d
+		return
 	}
-	g.weigh(r, p, proof, &d)
-	return d
+	g.weigh(r, p, proof, now, d)
 }
 
 // preflight reports whether a request is a CORS preflight (Fetch Standard,
@@ -187,29 +207,28 @@ func preflight(r *http.Request) bool {
 		r.Header["Origin"] != nil && r.Header["Access-Control-Request-Method"] != nil
 }
 
-// otherwise asks the policy's own means of authentication.
-func (g *Guard) otherwise(r *http.Request, p *Policy) (d Decision) {
+// otherwise asks the policy's own means of authentication. It leaves the
+// Reason empty if they have nothing to say.
+func (g *Guard) otherwise(r *http.Request, p *Policy, d *Decision) {
 	defer func() {
 		if v := recover(); v != nil {
-			d = Decision{Reason: ReasonBroken, Err: newPanicError(v)}
+			*d = Decision{Reason: ReasonBroken, Err: newPanicError(v)}
 		}
 	}()
 	t, err := p.Otherwise(r)
 	switch {
 	case errors.Is(err, sneck.ErrInvalid):
-		return Decision{Reason: ReasonSignIn, Err: err}
+		d.Reason, d.Err = ReasonSignIn, err
 	case err != nil && !errors.Is(err, sneck.ErrUnrecognized):
-		g.refuse(r, &d, err)
-		return d
+		g.refuse(r, d, err)
 	case err == nil && t != nil:
-		return Decision{Reason: ReasonOtherwise, Allowed: true, Token: t}
+		d.Reason, d.Allowed, d.Token = ReasonOtherwise, true, t
 	}
-	return Decision{}
 }
 
 // weigh decides about a token that the Verifier knows.
-func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, d *Decision) {
-	t, now := d.Token, g.config.Now()
+func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, now time.Time, d *Decision) {
+	t := d.Token
 	switch {
 	case !g.config.DangerouslyAnyAudience && !t.MeantFor(g.config.Audience...):
 		d.Reason = ReasonAudience
