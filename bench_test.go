@@ -26,7 +26,7 @@ var benchTokens = []struct{ name, token string }{
 
 func benchVerdict(context.Context, string) (*sneck.Token, error) {
 	return &sneck.Token{
-		Issuer: "https://as.example", Subject: "alice", ClientID: "app", Audience: []string{"https://api.example"},
+		Issuer: "https://as.example", Subject: "alice", ClientID: "app", Audience: []string{"https://api.example"}, Type: "Bearer",
 		Scopes: scopes.MustParse("notes:read notes:write profile"), Expires: time.Now().Add(time.Hour),
 	}, nil
 }
