@@ -1,0 +1,101 @@
+package cache
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A flight is one question under way. It belongs to nobody: those who wait
+// for it may leave, and it goes on under its own deadline.
+type flight struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	asked   int64         // monotonic
+	landed  chan struct{} // closed when the fields below are set
+	verdict *verdict
+	err     error
+}
+
+// flights holds the questions under way. A landed flight stays until its
+// answer can be read in memory, so that one token means one question even
+// while the store is still writing.
+type flights struct {
+	mu     sync.Mutex
+	byTag  map[tag]*flight
+	closed bool
+	group  sync.WaitGroup
+}
+
+// maxFlights bounds the memory that a flood of unknown tokens can take up
+// while the authority is slow.
+const maxFlights = 10_000
+
+// join returns the flight for the tag. If there is none but the one given,
+// none that was asked at the monotonic time since or later, or none that still
+// has time, it makes one and reports that the caller must fly it. It returns
+// nil if no further flight is allowed.
+func (fs *flights) join(ctx context.Context, timeout time.Duration, t tag, but *flight, since, now int64) (f *flight, mine bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f := fs.byTag[t]; f != nil && f != but && f.asked >= since {
+		// Where nothing remembered will do, a landed flight won't either.
+		if landed := f.hasLanded(); landed && since < now || !landed && f.ctx.Err() == nil {
+			return f, false
+		}
+	}
+	if fs.closed || len(fs.byTag) >= maxFlights {
+		return nil, false
+	}
+	f = &flight{asked: now, landed: make(chan struct{})}
+	f.ctx, f.cancel = context.WithTimeout(ctx, timeout)
+	fs.byTag[t] = f
+	fs.group.Add(1)
+	return f, true
+}
+
+func (f *flight) hasLanded() bool {
+	select {
+	case <-f.landed:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait returns nil when the flight has landed, and an error if it is out of
+// time or the caller is.
+func (f *flight) wait(ctx context.Context) error {
+	select {
+	case <-f.landed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-f.ctx.Done():
+		// A verifier that obeys its context lands a moment later, and one
+		// that does not must not keep anybody.
+		if f.hasLanded() {
+			return nil
+		}
+		return context.Cause(f.ctx)
+	}
+}
+
+// done forgets a flight.
+func (fs *flights) done(t tag, f *flight) {
+	f.cancel()
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.byTag[t] == f {
+		delete(fs.byTag, t)
+	}
+	fs.group.Done()
+}
+
+// close lets no new flight start and waits for the last to end.
+func (fs *flights) close() {
+	fs.mu.Lock()
+	fs.closed = true
+	fs.mu.Unlock()
+	fs.group.Wait()
+}

@@ -1,0 +1,119 @@
+package cache_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/cache"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// million is how many tokens a flood has; in short runs fewer.
+func million() int {
+	if testing.Short() {
+		return 50_000
+	}
+	return 1_000_000
+}
+
+// heap returns the bytes in use after a collection.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// verifyAll verifies prefix0, prefix1, … from several goroutines.
+func verifyAll(ctx context.Context, c *cache.Cache, prefix string, n int) {
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range 16 {
+		group.Go(func() {
+			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
+				c.Verify(ctx, prefix+strconv.FormatInt(i, 10))
+			}
+		})
+	}
+	group.Wait()
+}
+
+func goodOnly(_ context.Context, token string) (*sneck.Token, error) {
+	if !strings.HasPrefix(token, "good-") {
+		return nil, sneck.ErrInvalid
+	}
+	return &sneck.Token{
+		Issuer: "https://as.example", Subject: "user-" + token, ClientID: "some-client", Audience: []string{"https://api.example"},
+		Scopes: scopes.MustParse("notes:read notes:write"), ID: "jti-" + token, Expires: time.Now().Add(time.Hour),
+		RawClaims: []byte(`{"active":true,"sub":"user-` + token + `","client_id":"some-client","scope":"notes:read notes:write","exp":1800000000}`),
+	}, nil
+}
+
+func TestGarbageFloodEvictsNoGoodToken(t *testing.T) {
+	const warm, maxBytes = 10_000, 64 << 20
+	c := open(t, cache.Config{Verifier: sneck.VerifierFunc(goodOnly), TTL: time.Hour, MaxBytes: maxBytes})
+	before := heap()
+	verifyAll(t.Context(), c, "good-", warm)
+	verifyAll(t.Context(), c, "garbage-", million())
+	grown := heap() - before
+	hits := c.Stats().Hits
+	verifyAll(t.Context(), c, "good-", warm)
+	kept := c.Stats().Hits - hits
+	t.Logf("%d garbage tokens: %d of %d good ones still answered from memory, heap grown by %.1f MiB, entries by estimate %.1f MiB",
+		million(), kept, warm, float64(grown)/(1<<20), float64(c.Stats().Bytes)/(1<<20))
+	assert.GreaterOrEqual(t, kept, uint64(warm*99/100))
+	assert.LessOrEqual(t, c.Stats().Bytes, int64(maxBytes))
+	assert.LessOrEqual(t, grown, int64(maxBytes))
+}
+
+func TestMemoryOfLiveTokens(t *testing.T) {
+	n := million()
+	t.Run("within a bound", func(t *testing.T) {
+		const maxBytes = 32 << 20
+		before := heap()
+		c := open(t, cache.Config{Verifier: sneck.VerifierFunc(goodOnly), TTL: time.Hour, MaxBytes: maxBytes})
+		verifyAll(t.Context(), c, "good-", n)
+		grown := heap() - before
+		t.Logf("%d tokens under a bound of %d MiB: heap grown by %.1f MiB", n, maxBytes>>20, float64(grown)/(1<<20))
+		assert.LessOrEqual(t, grown, int64(maxBytes))
+		runtime.KeepAlive(c)
+	})
+	t.Run("all of them", func(t *testing.T) {
+		before := heap()
+		c := open(t, cache.Config{Verifier: sneck.VerifierFunc(goodOnly), TTL: time.Hour, MaxBytes: int64(n) * 2048})
+		verifyAll(t.Context(), c, "good-", n)
+		grown := heap() - before
+		stats := c.Stats()
+		require.Zero(t, stats.Evictions)
+		verifyAll(t.Context(), c, "good-", n)
+		hits := c.Stats().Hits
+		t.Logf("%d live tokens: %d bytes each in the heap, %d by estimate; %d of %d answered from memory", n, grown/int64(n), stats.Bytes/int64(n), hits, n)
+		assert.LessOrEqual(t, grown, stats.Bytes, "the estimate must not be below the truth")
+		assert.GreaterOrEqual(t, hits, uint64(n*99/100))
+		runtime.KeepAlive(c)
+	})
+}
+
+// Entries that expired make room like any other: what is in use stays, while
+// tokens come and go.
+func TestTokensInUseStayWhileOthersComeAndGo(t *testing.T) {
+	c := open(t, cache.Config{Verifier: sneck.VerifierFunc(goodOnly), TTL: time.Hour, MaxBytes: 8 << 20})
+	for round := range 20 {
+		verifyAll(t.Context(), c, "good-hot-", 1000)
+		verifyAll(t.Context(), c, fmt.Sprint("good-", round, "-"), 2000)
+	}
+	misses := c.Stats().Misses
+	verifyAll(t.Context(), c, "good-hot-", 1000)
+	assert.LessOrEqual(t, c.Stats().Misses-misses, uint64(100))
+}

@@ -1,0 +1,225 @@
+package middleware_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/middleware"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// newGuard returns a guard around the table's verifier, after a change.
+func newGuard(t testing.TB, change func(*middleware.Config)) *middleware.Guard {
+	t.Helper()
+	config := middleware.Config{
+		Verifier: tableVerifier{},
+		Audience: []string{audience},
+		Now:      func() time.Time { return now },
+	}
+	if change != nil {
+		change(&config)
+	}
+	guard, err := middleware.New(config)
+	require.NoError(t, err)
+	return guard
+}
+
+func TestNewReportsEveryMistake(t *testing.T) {
+	_, err := middleware.New(middleware.Config{Realm: "a\r\nb", RetryAfter: -1})
+	require.Error(t, err)
+	for _, part := range []string{"Verifier", "Audience", "DangerouslyAnyAudience", "Realm", "RetryAfter"} {
+		assert.ErrorContains(t, err, part)
+	}
+
+	for name, change := range map[string]func(*middleware.Config){
+		"contradiction":       func(c *middleware.Config) { c.DangerouslyAnyAudience = true },
+		"empty audience":      func(c *middleware.Config) { c.Audience = []string{""} },
+		"no cookie":           func(c *middleware.Config) { c.AllowCookie = "a b" },
+		"realm not ASCII":     func(c *middleware.Config) { c.Realm = "bücher" },
+		"retry after a day":   func(c *middleware.Config) { c.RetryAfter = 24 * time.Hour },
+		"no verifier, no aud": func(c *middleware.Config) { *c = middleware.Config{} },
+	} {
+		config := middleware.Config{Verifier: tableVerifier{}, Audience: []string{audience}}
+		change(&config)
+		guard, err := middleware.New(config)
+		assert.Error(t, err, name)
+		assert.Nil(t, guard, name)
+	}
+}
+
+func TestConfigIsCopied(t *testing.T) {
+	list := []string{audience}
+	guard := newGuard(t, func(c *middleware.Config) { c.Audience = list })
+	list[0] = "https://sibling.example"
+	assert.True(t, guard.Check(get("Bearer read"), anyToken).Allowed)
+	assert.False(t, guard.Check(get("Bearer sibling"), anyToken).Allowed)
+}
+
+func TestProtectPanicsOnWhatCanNotPass(t *testing.T) {
+	guard := newGuard(t, nil)
+	for name, req := range map[string]scopes.Requirement{
+		"zero":        {},
+		"no scope":    scopes.All(),
+		"not a scope": scopes.All("read write"),
+	} {
+		assert.Panics(t, func() { guard.Require(req) }, name)
+	}
+}
+
+func TestZeroPolicyAndZeroDecisionRefuse(t *testing.T) {
+	guard := newGuard(t, nil)
+	assert.False(t, guard.Check(get("Bearer read"), middleware.Policy{}).Allowed)
+
+	rec := httptest.NewRecorder()
+	guard.Refuse(rec, get(), middleware.Decision{})
+	assert.Equal(t, outage, dump(rec))
+}
+
+func TestWrapAndOptional(t *testing.T) {
+	guard := newGuard(t, nil)
+	for _, test := range []struct {
+		handler http.Handler
+		req     *http.Request
+		want    string
+	}{
+		{guard.Wrap(http.HandlerFunc(hello)), get("Bearer none"), admitted},
+		{guard.Wrap(http.HandlerFunc(hello)), get(), bare},
+		{guard.Optional(http.HandlerFunc(hello)), get("Bearer none"), admitted},
+		{guard.Optional(http.HandlerFunc(hello)), get(), anonymous},
+		{guard.Optional(http.HandlerFunc(hello)), get("Bearer unknown"), invalid},
+	} {
+		rec := httptest.NewRecorder()
+		test.handler.ServeHTTP(rec, test.req)
+		assert.Equal(t, test.want, dump(rec))
+	}
+}
+
+func TestHandlerPanicsPass(t *testing.T) {
+	guard := newGuard(t, nil)
+	for _, value := range []any{http.ErrAbortHandler, "boom"} {
+		handler := guard.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(value) }))
+		assert.PanicsWithValue(t, value, func() { handler.ServeHTTP(httptest.NewRecorder(), get("Bearer read")) })
+	}
+}
+
+func TestClientGone(t *testing.T) {
+	guard := newGuard(t, func(c *middleware.Config) {
+		c.Verifier = sneck.VerifierFunc(func(ctx context.Context, _ string) (*sneck.Token, error) {
+			return nil, ctx.Err()
+		})
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d := guard.Check(get("Bearer read").WithContext(ctx), anyToken)
+	assert.Equal(t, middleware.ReasonGone, d.Reason)
+	assert.Equal(t, http.StatusServiceUnavailable, d.Status())
+}
+
+func TestDecision(t *testing.T) {
+	guard := newGuard(t, nil)
+	late := newGuard(t, func(c *middleware.Config) { c.Now = func() time.Time { return now.Add(20 * time.Second) } })
+	policy := middleware.Policy{Scopes: scopes.All("read", "write")}
+
+	d := late.Check(get("Bearer read"), policy)
+	assert.Equal(t, middleware.Decision{
+		Reason:   middleware.ReasonScope,
+		Source:   middleware.SourceHeader,
+		Token:    verdicts["read"].(*sneck.Token),
+		Required: scopes.MustParse("read write"),
+		Missing:  scopes.MustParse("write"),
+		Age:      20 * time.Second,
+	}, d)
+	assert.Equal(t, http.StatusForbidden, d.Status())
+	assert.Equal(t, "insufficient_scope", d.Code())
+	assert.Equal(t, "refused: scope; the token lacks write", d.String())
+
+	d = guard.Check(get("Bearer read-write"), policy)
+	assert.True(t, d.Allowed)
+	assert.Zero(t, d.Status())
+	assert.Empty(t, d.Code())
+	assert.Equal(t, "allowed: admitted", d.String())
+
+	assert.Equal(t, `refused: audience; the token is meant for ["https://sibling.example"]`,
+		guard.Check(get("Bearer sibling"), policy).String())
+	assert.Equal(t, "refused: unavailable; connection refused", guard.Check(get("Bearer down"), policy).String())
+}
+
+// No text that a guard makes about a request may hold the request's token,
+// whatever the verifier does.
+func TestNoTokenInAnyText(t *testing.T) {
+	const secret = "tok_4f1c9dd0e0ac4b53a6a1"
+	verifiers := map[string]func() (*sneck.Token, error){
+		"error":        func() (*sneck.Token, error) { return nil, errors.New("GET /introspect?token=" + secret) },
+		"invalid":      func() (*sneck.Token, error) { return nil, errors.Join(sneck.ErrInvalid, errors.New(secret)) },
+		"unrecognized": func() (*sneck.Token, error) { return nil, errors.Join(sneck.ErrUnrecognized, errors.New(secret)) },
+		"unavailable":  func() (*sneck.Token, error) { return nil, &sneck.UnavailableError{Err: errors.New(secret)} },
+		"panic":        func() (*sneck.Token, error) { panic(secret) },
+		"panic error":  func() (*sneck.Token, error) { panic(errors.New(secret)) },
+		"runtime error": func() (*sneck.Token, error) {
+			var none *sneck.Token
+			return &sneck.Token{Subject: none.Subject}, nil
+		},
+		"audience": func() (*sneck.Token, error) { return &sneck.Token{Subject: "ann"}, nil },
+	}
+	wantStatus := map[string]int{"invalid": 401, "unrecognized": 401, "audience": 401}
+	for name, verify := range verifiers {
+		t.Run(name, func(t *testing.T) {
+			var all bytes.Buffer
+			guard := newGuard(t, func(c *middleware.Config) {
+				c.Verifier = sneck.VerifierFunc(func(context.Context, string) (*sneck.Token, error) { return verify() })
+				c.Logger = slog.New(slog.NewJSONHandler(&all, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			})
+			rec := httptest.NewRecorder()
+			guard.Wrap(http.HandlerFunc(hello)).ServeHTTP(rec, do("GET", "/?q=1", "Bearer "+secret))
+			want := wantStatus[name]
+			if want == 0 {
+				want = 503
+			}
+			assert.Equal(t, want, rec.Code)
+			all.WriteString(dump(rec))
+			all.WriteString(guard.Check(get("Bearer "+secret), anyToken).String())
+			assert.NotContains(t, all.String(), secret)
+			assert.Contains(t, all.String(), `"msg":"request refused"`)
+			if strings.Contains(name, "panic") {
+				assert.Contains(t, all.String(), "guard.go") // the stack
+			}
+		})
+	}
+}
+
+func TestLogLevels(t *testing.T) {
+	var buf bytes.Buffer
+	guard := newGuard(t, func(c *middleware.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{
+			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				if a.Key == slog.TimeKey || a.Key == "stack" {
+					return slog.Attr{}
+				}
+				return a
+			}}))
+	})
+	mux := http.NewServeMux()
+	mux.Handle("GET /songs/{id}", guard.Require(scopes.All("write"))(http.HandlerFunc(hello)))
+	for token, want := range map[string]string{
+		"write":   ``,
+		"read":    `level=INFO msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=scope decision.status=403 decision.source=header decision.issuer=https://as.example decision.client_id=app decision.age=0s decision.missing=write`,
+		"unknown": `level=INFO msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=invalid decision.status=401 decision.error="sneck: token is not valid"`,
+		"down":    `level=WARN msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=unavailable decision.status=503 decision.error="connection refused"`,
+		"panic":   `level=ERROR msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=broken decision.status=503 decision.error="middleware: the verifier panicked: a value of type string"`,
+	} {
+		buf.Reset()
+		mux.ServeHTTP(httptest.NewRecorder(), do("GET", "/songs/7?secret=1", "Bearer "+token))
+		assert.Equal(t, want, strings.TrimSpace(buf.String()))
+	}
+}
