@@ -61,8 +61,8 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 
 func (s *Store) exec(ctx context.Context, query string, args ...any) error {
 	err := s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, query, args...)
-		return failed(err)
+		_, err := exec(ctx, conn, query, args...)
+		return err
 	})
 	return answer(err)
 }

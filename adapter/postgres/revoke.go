@@ -92,14 +92,18 @@ func (s *Store) revoke(batch []*revokeCall) {
 }
 
 func (s *Store) transactRevokes(ctx context.Context, conn *pgx.Conn, batch []*revokeCall) error {
-	var b pgx.Batch
-	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
+	var locks pgx.Batch
+	locks.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
 	// A record that is being spent may yield others that the statement would
 	// not see. So it waits for those who write, and they for it. What has a
 	// given key is one record, which is locked by itself.
 	if slices.ContainsFunc(batch, func(c *revokeCall) bool { return c.arg.Key == authserver.Key{} }) {
-		b.Queue(`SELECT pg_advisory_xact_lock($1, 0)`, s.space)
+		locks.Queue(`SELECT pg_advisory_xact_lock($1, 0)`, s.space)
 	}
+	if err := conn.SendBatch(ctx, &locks).Close(); err != nil {
+		return &undone{err}
+	}
+	var b pgx.Batch
 	for _, c := range batch {
 		where, args := selector(c.arg)
 		b.Queue(`DELETE FROM records WHERE `+where, args...).Exec(func(tag pgconn.CommandTag) error {
@@ -120,9 +124,9 @@ func (s *Store) deleteWhere(ctx context.Context, where string, args []any, limit
 		chunk := min(limit-total, maxDelete)
 		var n int64
 		err := s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			tag, err := conn.Exec(ctx, query, append(slices.Clone(args), chunk)...)
+			tag, err := exec(ctx, conn, query, append(slices.Clone(args), chunk)...)
 			n = tag.RowsAffected()
-			return failed(err)
+			return err
 		})
 		if err != nil {
 			return total, answer(err)

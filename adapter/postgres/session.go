@@ -62,6 +62,17 @@ func (s *Store) on(ctx context.Context, f func(ctx context.Context, conn *pgx.Co
 	}
 }
 
+// exec runs a statement that is a transaction of its own. It asks first
+// whether the connection is alive: of one that breaks later, nobody knows what
+// it has done.
+func exec(ctx context.Context, conn *pgx.Conn, query string, args ...any) (pgconn.CommandTag, error) {
+	if err := conn.Ping(ctx); err != nil {
+		return pgconn.CommandTag{}, &undone{err}
+	}
+	tag, err := conn.Exec(ctx, query, args...)
+	return tag, failed(err)
+}
+
 // answer is the error that a caller gets.
 func answer(err error) error {
 	var e *pgconn.PgError
