@@ -1,0 +1,107 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// minDrop is the number of records from which on a partition is emptied as
+	// a whole, if others would be deleted one by one.
+	minDrop = 1000
+	// lockPatience is how long everybody waits at worst because a partition is
+	// about to be emptied that somebody reads.
+	lockPatience = 100 * time.Millisecond
+)
+
+// DeleteExpired implements [authserver.Store]. It empties the partitions in
+// which everything has expired, which takes no time however full they are, and
+// may so delete more than limit records; the number does not account for what
+// is revoked meanwhile. Unless Config.DropOnly is set, it also deletes records
+// from other partitions one by one, up to the limit.
+func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if s.closed.Load() {
+		return 0, ErrClosed
+	}
+	if limit <= 0 {
+		return 0, nil
+	}
+	var total int64
+	for slot := slotShort; slot < slots; slot++ {
+		n, err := s.empty(ctx, slot, before)
+		total += n
+		if err != nil {
+			return total, answer(err)
+		}
+	}
+	if s.dropOnly {
+		// Only the rest has no turns, so it is never emptied.
+		n, err := s.deleteWhere(ctx, `slot = 0 AND expires <= $1`, []any{before.UnixMicro()}, max(int64(limit)-total, 0))
+		return total + n, err
+	}
+	n, err := s.deleteWhere(ctx, `expires <= $1`, []any{before.UnixMicro()}, max(int64(limit)-total, 0))
+	return total + n, err
+}
+
+// empty empties a partition if all that is in it has expired, and returns how
+// many records there were.
+func (s *Store) empty(ctx context.Context, slot int16, before time.Time) (n int64, err error) {
+	table := fmt.Sprintf("records_%d", slot)
+	err = s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		n = 0
+		whole, err := expired(ctx, conn, table, before)
+		if err != nil || !whole {
+			return err
+		}
+		// Counting takes long, and so is done before others have to wait.
+		var count int64
+		if err := conn.QueryRow(ctx, `SELECT count(*) FROM `+table).Scan(&count); err != nil {
+			return &undone{err}
+		}
+		if count == 0 || count < minDrop && !s.dropOnly {
+			return nil
+		}
+		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d`, lockPatience.Milliseconds())); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `LOCK TABLE `+table+` IN ACCESS EXCLUSIVE MODE`); err != nil {
+				return err
+			}
+			whole, err := expired(ctx, tx, table, before) // still, or because another server was quicker
+			if err != nil || !whole {
+				return err
+			}
+			if _, err = tx.Exec(ctx, `TRUNCATE `+table); err == nil {
+				n = count
+			}
+			return err
+		})
+		var e *pgconn.PgError
+		const lockNotAvailable = "55P03"
+		if errors.As(err, &e) && e.Code == lockNotAvailable {
+			return nil // the next time
+		}
+		return failed(err)
+	})
+	return n, err
+}
+
+// expired reports whether there are records and all of them have expired.
+func expired(ctx context.Context, q interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}, table string, before time.Time) (bool, error) {
+	var last *int64
+	if err := q.QueryRow(ctx, `SELECT max(expires) FROM `+table).Scan(&last); err != nil {
+		return false, &undone{err}
+	}
+	return last != nil && *last <= before.UnixMicro(), nil
+}
