@@ -40,7 +40,10 @@ func TestSecretInAFile(t *testing.T) {
 	assert.Equal(t, "Bearer one", sent())
 
 	// Of the same length, within the same tick of the clock.
-	require.NoError(t, os.WriteFile(path, []byte("two\r\n"), 0o600))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte("two\n"), 0o600))
+	require.NoError(t, os.Chtimes(path, time.Time{}, info.ModTime()))
 	assert.Equal(t, "Bearer two", sent())
 	// By another file in its place, however old.
 	other := filepath.Join(t.TempDir(), "other")

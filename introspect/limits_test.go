@@ -126,6 +126,30 @@ func TestOneProbeAtATime(t *testing.T) {
 	})
 }
 
+func TestWhatBeganBeforeTheBreakerOpenedDoesNotCloseIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := scriptedClient(t, func(r *http.Request) (*http.Response, error) {
+			if tokenOf(r) == "late" {
+				time.Sleep(500 * time.Millisecond)
+				return reply(lyingserver.Answer(good)), nil
+			}
+			return reply(lyingserver.Status(500, "")), nil
+		}, func(cfg *introspect.Config) { cfg.BreakAfter = 1 })
+		var late sync.WaitGroup
+		late.Go(func() {
+			_, err := c.Verify(t.Context(), "late")
+			assert.NoError(t, err)
+		})
+		synctest.Wait()
+		for range 2 {
+			got, err := c.Verify(t.Context(), "abc")
+			requireUnavailable(t, got, err)
+			late.Wait()
+		}
+		assert.Equal(t, introspect.Stats{Active: 1, Unavailable: 2, Tries: 2, Opened: 1, Broken: 1}, c.Stats())
+	})
+}
+
 func TestWhatTheBreakerDoesNotCount(t *testing.T) {
 	for name, lie := range map[string]http.Handler{
 		"inactive": lyingserver.Answer(`{"active":false}`),
