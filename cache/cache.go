@@ -72,7 +72,7 @@ func (c *Cache) verify(ctx context.Context, token string, now moment) (*sneck.To
 	if !bounded {
 		bound = forever
 	}
-	e := c.active.get(t)
+	e := c.active.get(t, now.mono)
 	if e != nil {
 		v := e.verdict.Load()
 		if bound > 0 && v.fresh(now, bound) && c.marks.pass(v) {
@@ -86,7 +86,7 @@ func (c *Cache) verify(ctx context.Context, token string, now moment) (*sneck.To
 			}
 			return v.token, nil
 		}
-	} else if refused := c.inactive.get(t); refused != nil && bound > 0 {
+	} else if refused := c.inactive.get(t, now.mono); refused != nil && bound > 0 {
 		v := refused.verdict.Load()
 		// It has a token if it was refused first and active later.
 		if v.token == nil && v.fresh(now, bound) && c.marks.pass(v) {
@@ -214,7 +214,7 @@ func (c *Cache) fly(t tag, f *flight, token string, since int64) {
 func (c *Cache) landed(t tag, since int64) *verdict {
 	now := c.clock()
 	for _, m := range []*memory{c.active, c.inactive} {
-		if e := m.get(t); e != nil {
+		if e := m.get(t, now.mono); e != nil {
 			if v := e.verdict.Load(); v.asked.mono > since && v.fresh(now, forever) && c.marks.pass(v) {
 				return v
 			}
@@ -311,7 +311,7 @@ func (c *Cache) keep(t tag, v *verdict, token string) {
 		return
 	}
 	c.active.put(t, v)
-	if e := c.inactive.get(t); e != nil {
+	if e := c.inactive.get(t, v.asked.mono); e != nil {
 		e.replace(v)
 	}
 	c.toShared(token, v)
@@ -320,7 +320,7 @@ func (c *Cache) keep(t tag, v *verdict, token string) {
 // keepRefusal remembers that a token was refused. If it was active before,
 // every process should know.
 func (c *Cache) keepRefusal(t tag, v *verdict) {
-	if e := c.active.get(t); e != nil {
+	if e := c.active.get(t, v.asked.mono); e != nil {
 		was := e.verdict.Load().token != nil
 		e.replace(v)
 		if was {

@@ -175,6 +175,7 @@ func TestRefusalsAreRememberedBriefly(t *testing.T) {
 		c := open(t, cache.Config{Verifier: a, TTL: time.Minute})
 		for range 5 {
 			require.Equal(t, "invalid", ask(c, t.Context(), "bad"))
+			synctest.Wait()
 		}
 		require.EqualValues(t, 1, a.calls.Load())
 		time.Sleep(10 * time.Second)

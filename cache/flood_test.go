@@ -115,5 +115,12 @@ func TestTokensInUseStayWhileOthersComeAndGo(t *testing.T) {
 	}
 	misses := c.Stats().Misses
 	verifyAll(t.Context(), c, "good-hot-", 1000)
-	assert.LessOrEqual(t, c.Stats().Misses-misses, uint64(100))
+	most := uint64(100)
+	if raceDetector {
+		most = 600 // it makes sync.Pool lose things, and ristretto forget what it was told
+	}
+	assert.LessOrEqual(t, c.Stats().Misses-misses, most)
 }
+
+// raceDetector reports whether the tests run under it.
+var raceDetector bool

@@ -1,9 +1,9 @@
 package cache
 
 import (
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
 )
@@ -37,9 +37,9 @@ const typicalBytes = 1024
 
 const (
 	frontSlots = 1024
-	// reportEvery is which share of the reads from the front are told to
-	// ristretto, which must know what is in use.
-	reportEvery = 16
+	// reportPause is how long reads of an entry from the front are not told to
+	// ristretto, which must know what is in use, but not how much.
+	reportPause = 100 * time.Millisecond
 )
 
 func newMemory(maxBytes int64) (*memory, error) {
@@ -65,13 +65,14 @@ func newMemory(maxBytes int64) (*memory, error) {
 	return m, nil
 }
 
-// get returns the entry of the tag, or nil.
-func (m *memory) get(t tag) *entry {
+// get returns the entry of the tag, or nil. The time is monotonic.
+func (m *memory) get(t tag, now int64) *entry {
 	front := &m.front[t.slot()]
-	if e := front.Load(); e != nil && e.tag == t && rand.Uint32()%reportEvery != 0 {
+	if e := front.Load(); e != nil && e.tag == t && now-e.reported.Load() < int64(reportPause) {
 		return e
 	}
 	if e, ok := m.store.Get(t.word()); ok && e.tag == t {
+		e.reported.Store(now)
 		front.Store(e)
 		if e.evicted.Load() { // meanwhile
 			front.CompareAndSwap(e, nil)

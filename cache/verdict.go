@@ -51,7 +51,8 @@ type entry struct {
 	tag        tag
 	verdict    atomic.Pointer[verdict]
 	refreshing atomic.Bool
-	evicted    atomic.Bool // left the store, so must leave the front
+	reported   atomic.Int64 // when ristretto was told last that it is in use
+	evicted    atomic.Bool  // left the store, so must leave the front
 	// retryAt is the monotonic time before which an authority that could not
 	// be asked is not asked again for this token's sake.
 	retryAt atomic.Int64
