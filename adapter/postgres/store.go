@@ -37,7 +37,9 @@ type Config struct {
 	// underscores.
 	Schema string
 	// Writers and Readers are how many connections write and read at the same
-	// time, each for many callers; zero means 4. Three more are for all else.
+	// time, each for many callers; zero means 2. Three more are for all else.
+	// More of them help if the database has more than two cores, and do harm
+	// if not: fewer calls share each commit.
 	Writers, Readers int
 	// Queue is how many calls of a kind may wait for a connection before
 	// others wait for room; zero means 4,096.
@@ -58,7 +60,7 @@ type Config struct {
 }
 
 const (
-	defaultConns = 4
+	defaultConns = 2
 	maxConns     = 1000
 	// extraConns are for revocations, clients, and deleting.
 	extraConns       = 3
