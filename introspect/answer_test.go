@@ -242,6 +242,7 @@ func TestIC06_WhatIsNoAnswer(t *testing.T) {
 		{"over 64 KiB", lyingserver.Answer(`{"active":true,"x":"` + strings.Repeat("x", 64<<10) + `"}`)},
 		{"endless", lyingserver.Endless()},
 		{"bomb", lyingserver.Bomb()},
+		{"compressed, as it says", lyingserver.Status(200, good, "Content-Encoding", "gzip")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := asking(t, lyingserver.New(t, test.lie))
