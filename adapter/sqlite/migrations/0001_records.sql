@@ -17,6 +17,7 @@ CREATE TABLE records (
 
 CREATE INDEX records_family ON records (family) WHERE family IS NOT NULL;
 CREATE INDEX records_expires ON records (expires) WHERE expires IS NOT NULL;
+CREATE INDEX records_subject ON records (subject, client);
 
 CREATE TABLE clients (
   id   TEXT PRIMARY KEY,
