@@ -78,16 +78,17 @@ func (r *rotator) has(kid string) bool {
 	return slices.ContainsFunc(r.published, func(s signer) bool { return s.kid == kid })
 }
 
-// Keys that rotate under load, far faster than anybody's do, while tokens of
+// Keys that rotate every second for a minute, under load (in short runs ten
+// times a second for two), far faster than anybody's do, while tokens of
 // withdrawn keys use up what there is of fetches for unknown keys: not one
 // valid token is refused, and none of a key that was withdrawn longer ago
 // than Refresh is taken.
 func TestRotationUnderLoad(t *testing.T) {
-	const (
-		refresh = 150 * time.Millisecond
-		period  = 100 * time.Millisecond
-		run     = 2 * time.Second
-	)
+	period, rotations := time.Second, 60
+	if testing.Short() {
+		period, rotations = 100*time.Millisecond, 20
+	}
+	refresh, run := period*3/2, time.Duration(rotations)*period
 	r := new(rotator)
 	for range 3 {
 		r.rotate()
