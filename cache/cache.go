@@ -201,12 +201,11 @@ func (c *Cache) fly(t tag, f *flight, token string, since int64) {
 	defer c.flights.done(t, f)
 	if v := c.landed(t, since); v != nil {
 		f.verdict = v
-		close(f.landed)
+		c.flights.land(f)
 		return
 	}
 	f.verdict, f.err = c.ask(f.ctx, t, token, since)
-	close(f.landed)
-	if f.err == nil {
+	if room := c.flights.land(f); room && f.err == nil {
 		c.keep(t, f.verdict, token)
 	}
 }

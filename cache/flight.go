@@ -23,13 +23,19 @@ type flight struct {
 type flights struct {
 	mu     sync.Mutex
 	byTag  map[tag]*flight
+	flying int // those that have not landed
 	closed bool
 	group  sync.WaitGroup
 }
 
-// maxFlights bounds the memory that a flood of unknown tokens can take up
-// while the authority is slow.
-const maxFlights = 10_000
+const (
+	// maxFlights bounds the memory that a flood of unknown tokens can take up
+	// while the authority is slow.
+	maxFlights = 10_000
+	// maxLanded bounds the answers that wait to be written. Beyond it they are
+	// given and not remembered: a slow store is no reason to refuse anybody.
+	maxLanded = 10_000
+)
 
 // join returns the flight for the tag. If there is none but the one given,
 // none that was asked at the monotonic time since or later, or none that still
@@ -44,14 +50,25 @@ func (fs *flights) join(ctx context.Context, timeout time.Duration, t tag, but *
 			return f, false
 		}
 	}
-	if fs.closed || len(fs.byTag) >= maxFlights {
+	if fs.closed || fs.flying >= maxFlights {
 		return nil, false
 	}
 	f = &flight{asked: now, landed: make(chan struct{})}
 	f.ctx, f.cancel = context.WithTimeout(ctx, timeout)
 	fs.byTag[t] = f
+	fs.flying++
 	fs.group.Add(1)
 	return f, true
+}
+
+// land wakes those who wait, and reports whether there is room to remember
+// the answer.
+func (fs *flights) land(f *flight) bool {
+	close(f.landed)
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.flying--
+	return len(fs.byTag)-fs.flying <= maxLanded
 }
 
 func (f *flight) hasLanded() bool {

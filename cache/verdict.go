@@ -74,7 +74,7 @@ func (v *verdict) answer(now moment) (*sneck.Token, error) {
 // the bookkeeping of ristretto.
 func (v *verdict) cost() int64 {
 	const (
-		fixed  = 760 // entry, verdict, sneck.Token, store and policy maps
+		fixed  = 800 // entry, verdict, sneck.Token, store and policy maps
 		refuse = 480
 		header = 16 // of a string
 	)
