@@ -1,6 +1,7 @@
 package authtest_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -53,7 +54,7 @@ func newPatientService(t *testing.T, srv *authtest.Server, patience time.Duratio
 
 func guarded(t *testing.T, v sneck.Verifier, change ...func(*middleware.Config)) http.Handler {
 	t.Helper()
-	config := middleware.Config{Verifier: v, Audience: []string{authtest.Audience}}
+	config := middleware.Config{Verifier: v, Audience: []string{authtest.Audience}, Observe: func(_ context.Context, d middleware.Decision) { t.Log(d) }}
 	for _, f := range change {
 		f(&config)
 	}
