@@ -218,7 +218,7 @@ func (g *Guard) report(r *http.Request, d *Decision) {
 	}
 	level := slog.LevelInfo
 	switch d.Reason {
-	case ReasonUnavailable:
+	case ReasonUnavailable, ReasonStale:
 		level = slog.LevelWarn
 	case ReasonBroken:
 		level = slog.LevelError
