@@ -47,7 +47,7 @@ type Config struct {
 	// of others are refused, so that no page reaches a server in the user's
 	// own network by DNS rebinding.
 	Origins []string
-	// MaxBodyBytes is the length of the longest message; 1 MiB if zero. The
+	// MaxBodyBytes is the length of the longest message; 4 MiB if zero. The
 	// messages of clients with a valid token are read into memory before
 	// they are handed on.
 	MaxBodyBytes int64
@@ -69,7 +69,7 @@ type Config struct {
 }
 
 const (
-	defaultMaxBodyBytes = 1 << 20
+	defaultMaxBodyBytes = 4 << 20
 	maxMaxBodyBytes     = 64 << 20
 )
 

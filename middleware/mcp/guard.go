@@ -107,8 +107,8 @@ func checkPolicy(g *middleware.Guard, p middleware.Policy) (err error) {
 func (g *Guard) Metadata() http.Handler { return g.guard.Metadata() }
 
 // Protect returns a handler that admits requests to the MCP server whose token
-// meets the rules for what they ask. Tools find the token as their SDK hands
-// on the context of requests: [sneck.FromContext].
+// meets the rules for what they ask. The handler finds the token with
+// [sneck.FromContext].
 //
 // Streams that wait for messages of the server (GET, subscriptions/listen) end
 // when their token expires, so that the client comes back with another one.
