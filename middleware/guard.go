@@ -102,6 +102,9 @@ func (g *Guard) Check(r *http.Request, p Policy) Decision {
 // of it, so it is not passed around by value.
 func (g *Guard) check(r *http.Request, p *Policy, d *Decision) {
 	g.decide(r, p, d)
+	if d.Rule = p.Name; d.Rule == "" {
+		d.Rule = r.Pattern
+	}
 	if !d.Allowed {
 		switch d.Status() {
 		case http.StatusServiceUnavailable:
