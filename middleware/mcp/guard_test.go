@@ -370,7 +370,7 @@ func TestObserve(t *testing.T) {
 		middleware.ReasonAdmitted, middleware.ReasonScope, middleware.ReasonRequest, middleware.ReasonUnavailable, middleware.ReasonCrossOrigin,
 	}, reasons)
 	assert.Equal(t, scopes.Set{"songs-write"}, seen[1].Missing)
-	assert.Equal(t, "refused: request; middleware/mcp: the body is not JSON that every parser reads alike", seen[2].String())
+	assert.EqualError(t, seen[2].Err, "middleware/mcp: the body is not JSON that every parser reads alike")
 }
 
 func TestNewReportsEveryMistake(t *testing.T) {
