@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -28,16 +29,19 @@ type Config struct {
 	// Verifier says what a token is.
 	Verifier sneck.Verifier
 
-	// Tools says what calls of a tool need, by its exact name.
+	// Scopes is what every request needs, and what clients are told to ask
+	// for that have no token yet; the zero Requirement asks for none.
+	Scopes scopes.Requirement
+	// Tools says what calls of a tool need besides, by its exact name.
 	Tools map[string]scopes.Requirement
-	// Methods says what requests need by their exact JSON-RPC method, such as
-	// "resources/read". For "tools/call" it is what the tools need that are
-	// not in Tools.
+	// Methods says what requests need besides by their exact JSON-RPC method,
+	// such as "resources/read". For "tools/call" it is what the tools need
+	// that are not in Tools.
 	//
 	// What is in neither is refused, but for what every session is made of:
 	// initialize, ping, server/discover, the four lists, the log level, the
-	// streams, the notifications and answers of clients. That needs a valid
-	// token.
+	// streams, the notifications and answers of clients. That needs no more
+	// than Scopes.
 	Methods map[string]scopes.Requirement
 	// Hierarchy says which scopes include others.
 	Hierarchy scopes.Hierarchy
@@ -57,14 +61,12 @@ type Config struct {
 	DangerouslyPassToken bool
 
 	// Policy is what every request must satisfy besides, such as a fresh
-	// verdict. Its Scopes are needed by every request, and clients without a
-	// token are told of them; the zero Requirement asks for none. It must not
-	// be Optional or have a ScopesOf or Otherwise.
+	// verdict. It must not have Scopes, ScopesOf or Otherwise, or be Optional.
 	Policy middleware.Policy
 	// Guard is what else is configured: sender constraint, logs and the like.
 	// Verifier must be empty. Audience may have other names of the server.
-	// Metadata may be set for its texts and Scopes, but not with another
-	// Resource or other AuthorizationServers.
+	// Metadata may be set for its texts, and for Scopes that are worth asking
+	// for if those above do not say it.
 	Guard middleware.Config
 }
 
@@ -140,12 +142,12 @@ func (c *Config) checkRules(m *mistakes) {
 		}
 	}
 	rules("Tools", c.Tools)
-	if c.Policy.Scopes.Closest(nil).Has(offline) {
-		m.add("Policy.Scopes has %s, which is no resource's to demand", offline)
+	if c.Scopes.Closest(nil).Has(offline) {
+		m.add("Scopes has %s, which is no resource's to demand", offline)
 	}
 	rules("Methods", c.Methods)
-	if p := &c.Policy; p.Optional || p.Otherwise != nil || p.ScopesOf != nil {
-		m.add("Policy must not be Optional, nor have a ScopesOf or Otherwise: every request needs a token")
+	if p := &c.Policy; p.Optional || p.Otherwise != nil || p.ScopesOf != nil || !isZero(p.Scopes) {
+		m.add("Policy must not be Optional, nor have Scopes, ScopesOf or Otherwise: every request needs a token (hint: Scopes of the Config)")
 	}
 }
 
@@ -181,9 +183,15 @@ func (c *Config) guard() middleware.Config {
 		described = *g.Metadata
 	}
 	described.Resource, described.AuthorizationServers = c.Resource, slices.Clone(c.AuthorizationServers)
+	if described.Scopes == nil {
+		described.Scopes = c.Scopes.Closest(nil)
+	}
 	g.Metadata = &described
 	return g
 }
+
+// isZero reports whether nobody has said anything; a mistake is something.
+func isZero(req scopes.Requirement) bool { return reflect.ValueOf(req).IsZero() }
 
 // originOf returns the origin of a URL as browsers write it (RFC 6454, section
 // 6.2).

@@ -5,7 +5,8 @@
 //		Resource:             "https://mcp.example.com/mcp",
 //		AuthorizationServers: []string{"https://auth.example.com"},
 //		Verifier:             verifier,
-//		Tools:                map[string]scopes.Requirement{"delete_song": scopes.All("songs:write")},
+//		Scopes:               scopes.All("songs:read"),
+//		Tools:                map[string]scopes.Requirement{"list_songs": scopes.AnyToken(), "delete_song": scopes.All("songs:write")},
 //	})
 //	http.Handle("/mcp", guard.Protect(server))
 //	http.Handle("/.well-known/", guard.Metadata())
@@ -43,7 +44,7 @@
 // than configured (413). GET and DELETE have no body; other methods get 405.
 //
 // It is read only for clients whose token is good in all other ways. That is
-// why a 401 tells the scopes of [Config].Policy rather than those of the tool.
+// why a 401 tells the Scopes of the [Config] rather than those of the tool.
 //
 // # What is not decided here
 //

@@ -20,8 +20,8 @@ func Example() {
 		Resource:             "https://mcp.example/mcp",
 		AuthorizationServers: []string{"https://auth.example"},
 		Verifier:             verifier,
-		Tools:                map[string]scopes.Requirement{"delete_song": scopes.All("songs-write")},
-		Methods:              map[string]scopes.Requirement{"tools/call": scopes.All("songs-read")}, // the other tools
+		Scopes:               scopes.All("songs-read"),
+		Tools:                map[string]scopes.Requirement{"list_songs": scopes.AnyToken(), "delete_song": scopes.All("songs-write")},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -42,5 +42,5 @@ func Example() {
 	}
 	// Output:
 	// list_songs 200
-	// delete_song 403 "songs-write"
+	// delete_song 403 "songs-read songs-write"
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -53,21 +52,22 @@ const (
 
 // New returns a Guard, or an error that names every mistake in the config.
 func New(c Config) (*Guard, error) {
-	base := c.Policy.Scopes
-	if reflect.ValueOf(base).IsZero() {
+	base := c.Scopes
+	if isZero(base) {
 		base = scopes.AnyToken()
 	}
-	c.Policy.Scopes = base.Under(c.Hierarchy)
+	policy := c.Policy
+	policy.Scopes = base.Under(c.Hierarchy)
 	inner, err := middleware.New(c.guard())
 	if err == nil {
-		err = checkPolicy(inner, c.Policy)
+		err = checkPolicy(inner, policy)
 	}
 	if err := errors.Join(c.check(), err); err != nil {
 		return nil, err
 	}
 	u, _ := url.Parse(c.Resource)
 	g := &Guard{
-		guard: inner, policy: c.Policy, now: c.Guard.Now, logger: c.Guard.Logger, observe: c.Guard.Observe,
+		guard: inner, policy: policy, now: c.Guard.Now, logger: c.Guard.Logger, observe: c.Guard.Observe,
 		tools: map[string]scopes.Requirement{}, similar: map[string]bool{}, methods: map[string]scopes.Requirement{},
 		origins: append(slices.Clone(c.Origins), originOf(u)),
 		maxBody: c.MaxBodyBytes, passToken: c.DangerouslyPassToken,
@@ -79,7 +79,7 @@ func New(c Config) (*Guard, error) {
 		g.maxBody = defaultMaxBodyBytes
 	}
 	for _, method := range basic {
-		g.methods[method] = c.Policy.Scopes
+		g.methods[method] = policy.Scopes
 	}
 	for method, req := range c.Methods {
 		g.methods[method] = base.And(req).Under(c.Hierarchy)

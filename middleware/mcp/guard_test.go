@@ -223,7 +223,7 @@ func TestUnlistedToolsAreRefused(t *testing.T) {
 }
 
 func TestScopesOfEveryRequest(t *testing.T) {
-	guard := newGuard(t, func(c *mcp.Config) { c.Policy.Scopes = scopes.All("mcp") })
+	guard := newGuard(t, func(c *mcp.Config) { c.Scopes = scopes.All("mcp") })
 	assert.Equal(t, "401 scope=mcp resource_metadata=here", answer(serve(guard, post("", tool("delete_song"), "Authorization", ""))))
 	for body, scope := range map[string]string{
 		rpc("ping", ""):     "mcp",
@@ -392,10 +392,10 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		"tool for nobody":   {func(c *mcp.Config) { c.Tools["a"] = scopes.All() }, `Tools["a"]: scopes: the requirement is met by no token`},
 		"bad scope":         {func(c *mcp.Config) { c.Methods["a"] = scopes.All("ä") }, `Methods["a"]`},
 		"offline tool":      {func(c *mcp.Config) { c.Tools["a"] = scopes.Any("a", "offline_access") }, "offline_access"},
-		"offline policy":    {func(c *mcp.Config) { c.Policy.Scopes = scopes.All("offline_access") }, "offline_access"},
+		"offline scope":     {func(c *mcp.Config) { c.Scopes = scopes.All("offline_access") }, "offline_access"},
 		"offline metadata":  {func(c *mcp.Config) { c.Guard.Metadata = &middleware.Metadata{Scopes: scopes.Set{"offline_access"}} }, "offline_access"},
 		"bad policy":        {func(c *mcp.Config) { c.Policy.MaxAge = -1 }, "MaxAge"},
-		"bad policy scope":  {func(c *mcp.Config) { c.Policy.Scopes = scopes.ReadWrite{}.Resource("") }, "a resource must not be empty"},
+		"bad scopes":        {func(c *mcp.Config) { c.Scopes = scopes.ReadWrite{}.Resource("") }, "a resource must not be empty"},
 		"optional":          {func(c *mcp.Config) { c.Policy.Optional = true }, "every request needs a token"},
 		"other verifier":    {func(c *mcp.Config) { c.Guard.Verifier = verifier }, "Guard.Verifier is set"},
 		"any audience":      {func(c *mcp.Config) { c.Guard.DangerouslyAnyAudience = true }, "must be meant for this server"},

@@ -36,6 +36,10 @@ func TestMUST_ServeResourceMetadata(t *testing.T) {
 			"scopes_supported": []any{"songs-read"}, "bearer_methods_supported": []any{"header"},
 		}, document)
 	}
+	guard = newGuard(t, func(c *mcp.Config) { c.Scopes = scopes.All("mcp") })
+	w := httptest.NewRecorder()
+	guard.Metadata().ServeHTTP(w, httptest.NewRequest("GET", where, nil))
+	assert.Contains(t, w.Body.String(), `"scopes_supported":["mcp"]`, "what clients should ask for first")
 	c := config()
 	c.AuthorizationServers = nil
 	_, err := mcp.New(c)
@@ -121,7 +125,7 @@ func TestMUST_NOT_TransitTokens(t *testing.T) {
 func TestMUST_AccountForScopeHierarchies(t *testing.T) {
 	h, err := scopes.NewHierarchy(map[string][]string{"admin": {"songs-write", "files", "mcp"}, "songs-write": {"songs-read"}})
 	require.NoError(t, err)
-	guard := newGuard(t, func(c *mcp.Config) { c.Hierarchy, c.Policy.Scopes = h, scopes.All("mcp") })
+	guard := newGuard(t, func(c *mcp.Config) { c.Hierarchy, c.Scopes = h, scopes.All("mcp") })
 	for _, body := range []string{
 		rpc("ping", ""), tool("list_songs"), tool("delete_song"), tool("any"), rpc("resources/read", `{"uri":"a"}`),
 		"[" + tool("list_songs") + "," + tool("delete_song") + "]",
@@ -135,7 +139,7 @@ func TestMUST_AccountForScopeHierarchies(t *testing.T) {
 // The challenges SHOULD have scope, and a 403 SHOULD have error, scope with all
 // that the operation needs, and resource_metadata.
 func TestSHOULD_NameAllScopesAtOnce(t *testing.T) {
-	guard := newGuard(t, func(c *mcp.Config) { c.Policy.Scopes = scopes.All("mcp") })
+	guard := newGuard(t, func(c *mcp.Config) { c.Scopes = scopes.All("mcp") })
 	assert.Equal(t, "401 scope=mcp resource_metadata=here", answer(serve(guard, post("", tool("any"), "Authorization", ""))))
 	assert.Equal(t, needs("mcp songs-read songs-write"), answer(serve(guard, post("other", tool("delete_song")))))
 }
