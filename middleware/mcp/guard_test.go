@@ -440,3 +440,20 @@ func TestConfigIsCopied(t *testing.T) {
 	assert.NotContains(t, strings.ToLower(w.Body.String()), "evil")
 	assert.Contains(t, w.Body.String(), "Songs")
 }
+
+// A call of a tool, from the header to the handler, with an answer from memory.
+func BenchmarkToolCall(b *testing.B) {
+	known := &sneck.Token{Subject: "ann", Type: "Bearer", Audience: []string{resource}, Scopes: scopes.Set{"songs-read"}}
+	guard := newGuard(b, func(c *mcp.Config) {
+		c.Verifier = sneck.VerifierFunc(func(context.Context, string) (*sneck.Token, error) { return known, nil })
+	})
+	handler := guard.Protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	body := tool("list_songs")
+	r := post("token", body)
+	w := httptest.NewRecorder()
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Body = io.NopCloser(strings.NewReader(body))
+		handler.ServeHTTP(w, r)
+	}
+}
