@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"github.com/sneckauth/sneck"
@@ -28,8 +27,8 @@ type Cache struct {
 
 	sealer  *sealer // nil without a shared tier
 	breaker breaker
+	link    link
 	origin  uint64
-	present atomic.Bool // what was revoked before the start has been heard
 
 	ctx  context.Context // of what runs in the background; done by Close
 	stop context.CancelFunc

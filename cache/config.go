@@ -161,9 +161,8 @@ func New(cfg Config) (*Cache, error) {
 			return nil, err
 		}
 		if cfg.Shared.Bus != nil {
-			c.flights.group.Add(2)
+			c.flights.group.Add(1)
 			go c.listen()
-			go c.greet()
 		}
 	}
 	return c, nil

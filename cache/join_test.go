@@ -75,13 +75,13 @@ func (l latch) Publish(ctx context.Context, message []byte) error {
 	}
 }
 
-func (l latch) Subscribe(ctx context.Context, receive func([]byte), lost func()) error {
+func (l latch) Subscribe(ctx context.Context, s cache.Subscriber) error {
 	select {
 	case <-l.lifted:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return l.Memory.Subscribe(ctx, receive, lost)
+	return l.Memory.Subscribe(ctx, s)
 }
 
 // Until the bus can be joined the process does without the answers of others,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -25,6 +26,7 @@ import (
 type world struct {
 	random *rand.Rand
 	shared *cachetest.Memory
+	cut    bool // off the bus, both
 	caches [2]*cache.Cache
 	steps  [2]time.Duration // of the wall clocks
 	ttl    time.Duration
@@ -37,6 +39,7 @@ type world struct {
 	slow     time.Duration
 	tokens   map[string]*sneck.Token // active ones
 	revoked  [2]map[string]time.Time // by process: when it was told of token, subject, client or jti
+	spread   map[string]time.Time    // what every process is told that is connected
 	storeBad bool
 }
 
@@ -135,9 +138,49 @@ func (w *world) revoke(t *testing.T, token string) {
 	w.revoked[i][name] = time.Now()
 	if err == nil {
 		synctest.Wait()
-		w.revoked[1-i][name] = time.Now()
+		w.spread[name] = time.Now()
+		if !w.cut {
+			w.revoked[1-i][name] = time.Now()
+		}
 	}
 	time.Sleep(time.Nanosecond)
+}
+
+// open starts the process anew, with all the past to be learnt.
+func (w *world) open(t *testing.T, i int) {
+	if w.caches[i] != nil {
+		require.NoError(t, w.caches[i].Close())
+	}
+	w.caches[i] = open(t, cache.Config{Verifier: asker{w, i}, TTL: w.ttl, StaleIfError: w.stale, Shared: &cache.Shared{
+		Store: w.shared, Bus: w.shared, Namespace: "n", Secret: make([]byte, 32),
+	}})
+	cache.StepWallClock(w.caches[i], func() time.Duration {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.steps[i]
+	})
+	// It remembers nothing, and may learn from others only what it may use.
+	w.revoked[i] = maps.Clone(w.spread)
+}
+
+// connect cuts both processes off the bus, or mends it.
+func (w *world) connect() {
+	w.cut = !w.cut
+	if w.cut {
+		w.shared.Cut()
+	} else {
+		w.shared.Mend()
+	}
+	synctest.Wait()
+	if !w.cut {
+		for name, at := range w.spread {
+			for _, told := range w.revoked {
+				if at.After(told[name]) {
+					told[name] = at
+				}
+			}
+		}
+	}
 }
 
 func (w *world) issue(token string) {
@@ -167,8 +210,8 @@ func TestNothingIsAdmittedBeyondItsBounds(t *testing.T) {
 func live(t *testing.T, seed uint64) {
 	w := &world{
 		random: rand.New(rand.NewPCG(seed, 1)), shared: cachetest.NewMemory(), ttl: 30 * time.Second,
-		tokens:  make(map[string]*sneck.Token),
-		revoked: [2]map[string]time.Time{make(map[string]time.Time), make(map[string]time.Time)},
+		tokens: make(map[string]*sneck.Token),
+		spread: make(map[string]time.Time),
 	}
 	if w.random.IntN(2) == 0 {
 		w.stale = 20 * time.Second
@@ -182,14 +225,7 @@ func live(t *testing.T, seed uint64) {
 		return nil
 	}
 	for i := range w.caches {
-		w.caches[i] = open(t, cache.Config{Verifier: asker{w, i}, TTL: w.ttl, StaleIfError: w.stale, Shared: &cache.Shared{
-			Store: w.shared, Bus: w.shared, Namespace: "n", Secret: make([]byte, 32),
-		}})
-		cache.StepWallClock(w.caches[i], func() time.Duration {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return w.steps[i]
-		})
+		w.open(t, i)
 	}
 	synctest.Wait()
 	// Answers are shared only by processes whose clocks agree.
@@ -216,7 +252,11 @@ func live(t *testing.T, seed uint64) {
 			w.mu.Lock()
 			w.storeBad = stepping || !w.storeBad
 			w.mu.Unlock()
-		case n < 92 && stepping:
+		case n < 89:
+			w.open(t, w.random.IntN(2))
+		case n < 91:
+			w.connect()
+		case n < 94 && stepping:
 			w.mu.Lock()
 			w.steps[w.random.IntN(2)] += time.Duration(w.random.IntN(7200)-3600) * time.Second
 			w.mu.Unlock()

@@ -53,15 +53,11 @@ func (c *Cache) Forget(token string) {
 	}
 }
 
-// A notice is a Revocation as it travels: the token is named by a hash. One
-// that names nothing is a greeting, by which a process finds out that it has
-// received all from before it.
+// A notice is a Revocation as it travels: the token is named by a hash.
 type notice struct {
 	Issuer, Subject, ClientID, TokenID, Ref string
 	Origin                                  uint64
 }
-
-func (n notice) greets() bool { return n == notice{Origin: n.Origin} }
 
 func (c *Cache) notice(r Revocation) (notice, error) {
 	n := notice{Issuer: r.Issuer, Subject: r.Subject, ClientID: r.ClientID, TokenID: r.TokenID, Origin: c.origin}
@@ -104,70 +100,3 @@ func (c *Cache) apply(n notice, before time.Time) {
 	}
 	c.marks.add(m, limit, now.mono)
 }
-
-// send tells the other processes.
-func (c *Cache) send(ctx context.Context, n notice) error {
-	if c.sealer == nil || c.cfg.Shared.Bus == nil {
-		return nil
-	}
-	message, err := c.sealer.sealMessage(n)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Shared.Timeout)
-	defer cancel()
-	if err := c.cfg.Shared.Bus.Publish(ctx, message); err != nil {
-		c.counters.sharedErrors.Add(1)
-		return fmt.Errorf("publish: %w", err)
-	}
-	return nil
-}
-
-// publish is send for what this process found out by itself.
-func (c *Cache) publish(n notice) {
-	n.Origin = c.origin
-	if err := c.send(c.ctx, n); err != nil {
-		c.cfg.Logger.Warn("could not spread a refusal", "error", err)
-	}
-}
-
-// listen applies what other processes revoke. The time that counts is that of
-// arrival, by this process's own clock: the message is as old at least.
-func (c *Cache) listen() {
-	defer c.flights.group.Done()
-	receive := func(message []byte) {
-		n, ok := c.sealer.openMessage(message)
-		if !ok {
-			c.counters.sharedForged.Add(1)
-			return
-		}
-		switch {
-		case n.greets() && n.Origin == c.origin:
-			c.present.Store(true)
-		case !n.greets() && n.Origin != c.origin:
-			c.apply(n, time.Time{})
-		}
-	}
-	lost := func() { c.marks.addAll(c.clock().mono) }
-	if err := c.cfg.Shared.Bus.Subscribe(c.ctx, receive, lost); err != nil && c.ctx.Err() == nil {
-		c.cfg.Logger.Error("revocations of other processes do not arrive", "error", err)
-	}
-}
-
-// greet sends a greeting until one has come back through the bus.
-func (c *Cache) greet() {
-	defer c.flights.group.Done()
-	for pause := firstGreeting; !c.present.Load(); pause = min(2*pause, lastGreeting) {
-		if err := c.send(c.ctx, notice{Origin: c.origin}); err != nil && c.ctx.Err() == nil {
-			c.cfg.Logger.Warn("the bus can not be joined yet; answers of other processes are not used", "error", err)
-		}
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-	}
-}
-
-// Within the pause after it a greeting usually is back.
-const firstGreeting, lastGreeting = 50 * time.Millisecond, 5 * time.Second

@@ -16,17 +16,23 @@ import (
 	"github.com/sneckauth/sneck/cache/cachetest"
 )
 
-// process opens a cache as another process on the same shared tier would.
+// process opens a cache as another process on the same shared tier would, and
+// waits until it listens.
 func process(t *testing.T, a *authority, m *cachetest.Memory, change ...func(*cache.Config)) *cache.Cache {
+	c := newProcess(t, a, m, change...)
+	synctest.Wait()
+	return c
+}
+
+// newProcess does not wait: what the bus has to say comes when it comes.
+func newProcess(t *testing.T, a *authority, m *cachetest.Memory, change ...func(*cache.Config)) *cache.Cache {
 	cfg := cache.Config{Verifier: a, TTL: time.Minute, RefreshAfter: -1, Shared: &cache.Shared{
 		Store: m, Bus: m, Namespace: "test", Secret: bytes.Repeat([]byte{7}, 32),
 	}}
 	for _, f := range change {
 		f(&cfg)
 	}
-	c := open(t, cfg)
-	synctest.Wait() // until it listens
-	return c
+	return open(t, cfg)
 }
 
 func TestProcessesShareAnswers(t *testing.T) {

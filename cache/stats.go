@@ -16,9 +16,10 @@ type Stats struct {
 	Revocations   uint64 // calls of Revoke and Forget, and those received
 	Evictions     uint64 // entries given up for want of room
 	SharedErrors  uint64 // operations that the shared tier failed
-	SharedSkipped uint64 // operations not tried while it was failing, or before it was joined
+	SharedSkipped uint64 // operations not tried while it was failing
 	SharedForged  uint64 // values that were not sealed by us, or for elsewhere
-	SharedJoined  bool   // the shared tier is read: what was revoked before has been received
+	SharedBehind  uint64 // lookups not made while revocations did not arrive
+	SharedJoined  bool   // revocations arrive, and what others have asked is used
 	Bytes         int64  // estimated size of the entries now
 }
 
@@ -29,8 +30,8 @@ type counters struct {
 		n atomic.Uint64
 		_ [56]byte
 	}
-	inactiveHits, sharedHits, staleServed, misses, coalesced, flights, failures atomic.Uint64
-	refreshes, revocations, sharedErrors, sharedSkipped, sharedForged           atomic.Uint64
+	inactiveHits, sharedHits, staleServed, misses, coalesced, flights, failures     atomic.Uint64
+	refreshes, revocations, sharedErrors, sharedSkipped, sharedBehind, sharedForged atomic.Uint64
 }
 
 // Stats returns the counters. It is safe for concurrent use.
@@ -48,8 +49,9 @@ func (c *Cache) Stats() Stats {
 		Revocations:   n.revocations.Load(),
 		SharedErrors:  n.sharedErrors.Load(),
 		SharedSkipped: n.sharedSkipped.Load(),
+		SharedBehind:  n.sharedBehind.Load(),
 		SharedForged:  n.sharedForged.Load(),
-		SharedJoined:  c.joined(),
+		SharedJoined:  c.informed(c.clock()),
 	}
 	for i := range n.hits {
 		s.Hits += n.hits[i].n.Load()

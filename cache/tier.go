@@ -12,8 +12,8 @@ func (c *Cache) fromShared(ctx context.Context, token, ref string, since int64) 
 	if c.sealer == nil {
 		return nil
 	}
-	if !c.joined() {
-		c.counters.sharedSkipped.Add(1)
+	if !c.informed(c.clock()) {
+		c.counters.sharedBehind.Add(1)
 		return nil
 	}
 	var sealed []byte
@@ -32,17 +32,11 @@ func (c *Cache) fromShared(ctx context.Context, token, ref string, since int64) 
 		return nil
 	}
 	v.hard = min(v.hard, c.limit(v))
-	if v.asked.mono <= since || !v.fresh(now, forever) || !c.marks.pass(v) {
+	if v.asked.mono <= since || !v.fresh(now, forever) || !c.informed(now) || !c.marks.pass(v) {
 		return nil
 	}
 	c.counters.sharedHits.Add(1)
 	return v
-}
-
-// joined reports whether the answers of others may be used: this process knows
-// what was revoked before it started.
-func (c *Cache) joined() bool {
-	return c.sealer != nil && (c.cfg.Shared.Bus == nil || c.present.Load())
 }
 
 // toShared shares a verdict that was asked for here.

@@ -86,11 +86,15 @@ func (w *watermarks) add(m mark, before, now int64) {
 	w.generation.Store(l.generation)
 }
 
-// addAll voids every answer so far.
-func (w *watermarks) addAll(now int64) {
+// addAll voids every answer to a question from before the given monotonic
+// time.
+func (w *watermarks) addAll(before, now int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.floor = limit{now, now, w.generation.Load() + 1}
+	if w.floor.generation > 0 && before <= w.floor.before {
+		return
+	}
+	w.floor = limit{before, now, w.generation.Load() + 1}
 	w.generation.Add(1)
 }
 

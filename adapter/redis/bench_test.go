@@ -102,7 +102,9 @@ func BenchmarkBus(b *testing.B) {
 	got := make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go subscriber.Subscribe(ctx, func([]byte) { got <- struct{}{} }, func() {})
+	go subscriber.Subscribe(ctx, cache.Subscriber{
+		Receive: func([]byte) { got <- struct{}{} }, Current: func(time.Time) {}, Behind: func() {},
+	})
 	message := make([]byte, 250)
 	for b.Loop() {
 		if err := publisher.Publish(ctx, message); err != nil {

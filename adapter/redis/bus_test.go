@@ -20,7 +20,8 @@ import (
 type listener struct {
 	mu    sync.Mutex
 	got   map[string]int
-	times int // that lost was called
+	times int         // that since rose
+	since []time.Time // at every call of Current since it was behind last
 }
 
 // listen subscribes until the test ends.
@@ -30,14 +31,27 @@ func listen(t *testing.T, bus cache.Bus) *listener {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- bus.Subscribe(ctx, func(message []byte) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.got[string(message)]++
-		}, func() {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.times++
+		var last time.Time
+		done <- bus.Subscribe(ctx, cache.Subscriber{
+			Receive: func(message []byte) {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				l.got[string(message)]++
+			},
+			Current: func(since time.Time) {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				if !last.IsZero() && since.After(last) {
+					l.times++
+				}
+				last = since
+				l.since = append(l.since, since)
+			},
+			Behind: func() {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				l.since = nil
+			},
 		})
 	}()
 	t.Cleanup(func() {
@@ -51,6 +65,17 @@ func (l *listener) has(message string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.got[message] > 0
+}
+
+// current returns since as of the last call of Current, if the last word was
+// not that it is behind.
+func (l *listener) current() (since time.Time, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.since) == 0 {
+		return time.Time{}, false
+	}
+	return l.since[len(l.since)-1], true
 }
 
 func (l *listener) lost() int {
@@ -88,6 +113,7 @@ func TestBusDeliversWhatWasMissed(t *testing.T) {
 	l.wait(t, "before")
 
 	link.cut()
+	redistest.Wait(t, "the subscriber to be behind", func() bool { _, current := l.current(); return !current })
 	var missed []string
 	for i := range 200 {
 		missed = append(missed, fmt.Sprint("missed-", i))
@@ -95,7 +121,10 @@ func TestBusDeliversWhatWasMissed(t *testing.T) {
 	}
 	assert.False(t, l.has(missed[0]))
 	link.mend()
-	l.wait(t, missed...)
+	redistest.Wait(t, "the subscriber to be current", func() bool { _, current := l.current(); return current })
+	for _, message := range missed {
+		assert.True(t, l.has(message), "current without %s", message)
+	}
 	tell(t, publisher, "after")
 	l.wait(t, "after")
 	assert.Zero(t, l.lost(), "nothing was lost")
@@ -136,7 +165,7 @@ func TestBusNoticesLoss(t *testing.T) {
 			l.wait(t, "before")
 			require.Zero(t, l.lost())
 			disaster(t, server, cfg)
-			redistest.Wait(t, "lost to be called", func() bool { return l.lost() > 0 })
+			redistest.Wait(t, "the loss to be told", func() bool { return l.lost() > 0 })
 			tell(t, publisher, "after")
 			l.wait(t, "after")
 			calls := l.lost()
@@ -166,7 +195,7 @@ func TestBusWithoutReplicationID(t *testing.T) {
 	tell(t, publisher, "missed")
 	link.mend()
 	l.wait(t, "missed")
-	redistest.Wait(t, "lost to be called", func() bool { return l.lost() > 0 })
+	redistest.Wait(t, "the loss to be told", func() bool { return l.lost() > 0 })
 	tell(t, publisher, "after")
 	l.wait(t, "after")
 	assert.Equal(t, 1, l.lost())
@@ -207,7 +236,7 @@ func TestFailoverBySentinel(t *testing.T) {
 		defer cancel()
 		return a.Set(ctx, "key", []byte("new"), time.Minute) == nil
 	})
-	redistest.Wait(t, "lost to be called", func() bool { return l.lost() > 0 })
+	redistest.Wait(t, "the loss to be told", func() bool { return l.lost() > 0 })
 	tell(t, a, "after")
 	l.wait(t, "after")
 	got, err := b.Get(t.Context(), "key")

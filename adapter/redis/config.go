@@ -53,9 +53,9 @@ type Config struct {
 	// if zero, and 1 MiB at most.
 	MaxValueBytes int
 	// Retention is how long the bus keeps messages for those who are cut off
-	// and for those who join; 2 h if zero. It must not be shorter than TTL +
-	// StaleIfError of the caches, as an older process may have shared an
-	// answer that a message voids.
+	// and for those who join; 2 h if zero. The shortest of all processes
+	// counts. It must not be shorter than TTL + StaleIfError of the caches,
+	// as an older process may have shared an answer that a message voids.
 	Retention time.Duration
 
 	// Logger is told about lost connections; nil is silent.

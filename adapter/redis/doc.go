@@ -32,8 +32,20 @@
 // oldest first, so then nothing after it was taken), and that the server still
 // has the replication id that it had (a restart and a failover change it, and
 // either can lose messages that were acknowledged). Where one of them fails,
-// it reports the loss and reads the stream from its beginning.
+// it reports the loss and reads the stream from its beginning. While the stream
+// can't be read, it says so.
 //
 // A subscriber that joins gets what the stream holds, too: an answer that
-// another process shared may have been voided before this one was started.
+// another process shared may have been voided before this one was started. How
+// far back that is complete, it learns from anchors: entries of one a minute
+// that carry the replication id of their server. Nothing is missing after the
+// first of those that stand at the end of the stream and are all of the present
+// server. So an answer is used only if it was asked about after that moment,
+// however the stream was lost: evicted, flushed, trimmed, or by a failover.
+// Where the server does not tell its replication id, that moment is the one of
+// joining, or of the last lost connection.
+//
+// A message that the primary confirmed and that another primary, which had
+// taken over unnoticed, never gets, can not be noticed while both are up: let
+// min-replicas-to-write stop a primary that is alone.
 package redis

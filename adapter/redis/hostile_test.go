@@ -66,6 +66,7 @@ func TestHostileValues(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := at(address)
+			aged(t, cfg, address)
 			client := raw(t, address)
 			var first, second authority
 			one := sharing(t, &first, connect(t, cfg))
@@ -107,6 +108,7 @@ func TestHostileValues(t *testing.T) {
 func TestReplayedEntry(t *testing.T) {
 	address := redistest.Address(t)
 	cfg := at(address)
+	aged(t, cfg, address)
 	client := raw(t, address)
 	var a authority
 	c := sharing(t, &a, connect(t, cfg))

@@ -44,11 +44,12 @@ func (r *Redis) Publish(ctx context.Context, message []byte) error {
 	return nil
 }
 
-// anchor adds an entry that carries no message, and returns its identifier.
-// It also drops what is older than Retention by the server's clock.
-func (r *Redis) anchor(ctx context.Context) (string, error) {
+// anchor adds an entry that carries no message but the replication id of the
+// server, and returns its identifier. It also drops what is older than
+// Retention by the server's clock.
+func (r *Redis) anchor(ctx context.Context, server string) (string, error) {
 	id, err := do(ctx, r, func(ctx context.Context, client rueidis.Client) (string, error) {
-		return client.Do(ctx, client.B().Xadd().Key(r.busKey()).Id("*").FieldValue().FieldValue(anchorField, "").Build()).ToString()
+		return client.Do(ctx, client.B().Xadd().Key(r.busKey()).Id("*").FieldValue().FieldValue(anchorField, server).Build()).ToString()
 	})
 	if err != nil {
 		return "", err

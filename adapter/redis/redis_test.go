@@ -195,7 +195,7 @@ func TestCloseEndsEverything(t *testing.T) {
 			r, err := redis.New(at(address))
 			require.NoError(t, err)
 			subscribed, got := make(chan error, 1), make(chan error, 1)
-			go func() { subscribed <- r.Subscribe(context.Background(), func([]byte) {}, func() {}) }()
+			go func() { subscribed <- r.Subscribe(context.Background(), deaf()) }()
 			go func() {
 				for {
 					ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
@@ -231,6 +231,29 @@ func ours() string {
 		}
 	}
 	return strings.Join(out, "\n\n")
+}
+
+// deaf returns a Subscriber that does not care.
+func deaf() cache.Subscriber {
+	return cache.Subscriber{Receive: func([]byte) {}, Current: func(time.Time) {}, Behind: func() {}}
+}
+
+// aged makes the bus of cfg as it is if somebody has used it for half a minute
+// on one of the servers: an answer from before a bus began is not used.
+func aged(t testing.TB, cfg redis.Config, addresses ...string) {
+	t.Helper()
+	for _, address := range addresses {
+		client := raw(t, address)
+		id, err := client.Do(t.Context(), client.B().Eval().Script(`return string.match(redis.call('INFO','replication'),'master_replid:(%x+)')`).Numkeys(0).Build()).ToString()
+		require.NoError(t, err)
+		at := fmt.Sprint(time.Now().Add(-30 * time.Second).UnixMilli())
+		err = client.Do(t.Context(), client.B().Xadd().Key(cfg.Prefix+"bus").Id(at).FieldValue().FieldValue("a", id).Build()).Error()
+		if err == nil {
+			return
+		}
+		require.ErrorContains(t, err, "MOVED") // another node of the Cluster has it
+	}
+	t.Fatal("no server has the stream")
 }
 
 // hang returns the address of a server that accepts and never answers.

@@ -89,6 +89,7 @@ func shared(t testing.TB, client rueidis.Client, cfg redis.Config, n int) {
 func TestProcessesShareAnswers(t *testing.T) {
 	address := redistest.Address(t)
 	cfg := at(address)
+	aged(t, cfg, address)
 	var first, second authority
 	one, two := sharing(t, &first, connect(t, cfg)), sharing(t, &second, connect(t, cfg))
 	require.Equal(t, "sub-good-1", ask(one, "good-1"))
@@ -103,6 +104,7 @@ func TestProcessesShareOnCluster(t *testing.T) {
 	nodes := redistest.StartCluster(t)
 	cfg := at("")
 	cfg.Cluster, cfg.Addresses = true, []string{nodes[0].Address, nodes[1].Address}
+	aged(t, cfg, nodes[0].Address, nodes[1].Address, nodes[2].Address)
 	var first, second authority
 	one, two := sharing(t, &first, connect(t, cfg)), sharing(t, &second, connect(t, cfg))
 	for i := range 20 {
@@ -154,6 +156,7 @@ func TestRevocationSpreads(t *testing.T) {
 func TestLateProcessHearsOfEarlierRevocations(t *testing.T) {
 	address := redistest.Address(t)
 	cfg := at(address)
+	aged(t, cfg, address)
 	var first, second authority
 	one := sharing(t, &first, connect(t, cfg))
 	require.Equal(t, "sub-good-1", ask(one, "good-1"))
@@ -186,6 +189,7 @@ func TestTwoProcesses(t *testing.T) {
 	}
 	address := redistest.Address(t)
 	cfg := at(address)
+	aged(t, cfg, address)
 	var a authority
 	c := sharing(t, &a, connect(t, cfg))
 	require.Equal(t, "sub-good-1", ask(c, "good-1"))

@@ -14,6 +14,7 @@ import (
 func TestMaxStalenessHoldsForSharedAnswers(t *testing.T) {
 	address := redistest.Address(t)
 	cfg := at(address)
+	aged(t, cfg, address)
 	var first, second authority
 	one, two := sharing(t, &first, connect(t, cfg)), sharing(t, &second, connect(t, cfg))
 	require.Equal(t, "sub-good-1", ask(one, "good-1"))

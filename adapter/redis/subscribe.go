@@ -3,14 +3,13 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
 
 	"github.com/sneckauth/sneck/adapter/redis/internal/resp"
+	"github.com/sneckauth/sneck/cache"
 )
 
 const (
@@ -19,18 +18,20 @@ const (
 	blockFor = time.Second
 	// grace is what an answer may be late.
 	grace = 2 * time.Second
+	// maxAnchorPause is how far apart anchors are at most, and so by how much
+	// the past may look too short.
+	maxAnchorPause = time.Minute
 	// beginning is before every entry.
 	beginning = "0-0"
 )
 
-// Subscribe implements [cache.Bus]. First it delivers what is in the stream
-// already. It calls receive and lost from one goroutine, one at a time. It
-// returns ctx's error, or [ErrClosed].
-func (r *Redis) Subscribe(ctx context.Context, receive func(message []byte), lost func()) error {
+// Subscribe implements [cache.Bus]. It calls the functions of to from one
+// goroutine. It returns ctx's error, or [ErrClosed].
+func (r *Redis) Subscribe(ctx context.Context, to cache.Subscriber) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.ctx, cancel)()
-	s := &subscription{r: r, receive: receive, lost: lost, position: beginning}
+	s := &subscription{r: r, to: to, position: beginning}
 	pause := firstPause
 	for {
 		err := s.step(ctx)
@@ -55,9 +56,8 @@ func (r *Redis) Retention() time.Duration { return r.cfg.Retention }
 
 // A subscription is one reader of the stream.
 type subscription struct {
-	r       *Redis
-	receive func([]byte)
-	lost    func()
+	r  *Redis
+	to cache.Subscriber
 
 	// position identifies the last entry that was read.
 	position string
@@ -68,21 +68,22 @@ type subscription struct {
 	secret bool
 	// anchored is when an anchor was seen last, by anybody.
 	anchored time.Time
-	// replayed counts the messages read since the beginning, until the
-	// stream was caught up with; negative from then on.
-	replayed int
-	// broken is true from a failure to the next success, for the log.
+	// past is what the stream says about the time before it was joined, until
+	// it has been read; since is the moment, by our clock, after which nothing
+	// is missing, from then on.
+	past  past
+	since time.Time
+	// broken is true from a failure to the next success.
 	broken bool
 }
 
 // step reads once, delivers, and then checks that nothing was missed: an
 // alarm need not come before the messages that could be read.
 func (s *subscription) step(ctx context.Context) error {
-	if s.anchored.IsZero() || time.Since(s.anchored) > s.r.cfg.Retention/4 {
-		if _, err := s.r.anchor(ctx); err != nil {
+	if s.anchored.IsZero() || time.Since(s.anchored) > min(s.r.cfg.Retention/4, maxAnchorPause) {
+		if err := s.anchor(ctx); err != nil {
 			return err
 		}
-		s.anchored = time.Now()
 	}
 	before := s.position
 	entries, err := s.read(ctx)
@@ -92,36 +93,64 @@ func (s *subscription) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.replayed >= 0 {
-		switch s.replayed += len(entries); {
-		case s.replayed >= maxMessages:
-			// The stream was full, so messages that are still of importance
-			// may have been pushed out, before any of these.
-			s.replayed = -1
-			s.lost()
-		case len(entries) < maxBatch:
-			s.replayed = -1
-		}
-	}
 	for _, entry := range entries {
 		s.position = entry.ID
 		if message, ok := entry.FieldValues[messageField]; ok {
-			s.receive([]byte(message))
-		} else {
+			s.to.Receive([]byte(message))
+		} else if server, ok := entry.FieldValues[anchorField]; ok {
 			s.anchored = time.Now()
+			s.past.see(entry.ID, server, s.server)
 		}
 	}
-	return s.check(ctx, before)
+	whole, err := s.check(ctx, before)
+	if err == nil && whole && len(entries) < maxBatch { // the end of the stream
+		s.current()
+	}
+	return err
+}
+
+// current says that everything was delivered.
+func (s *subscription) current() {
+	if s.since.IsZero() {
+		s.since = s.past.since()
+	}
+	s.to.Current(s.since)
+}
+
+// anchor leaves an anchor in the stream. The first one of a subscription says
+// which server it was.
+func (s *subscription) anchor(ctx context.Context) error {
+	if s.server == "" && !s.secret {
+		server, _, err := s.ask(ctx, beginning)
+		if err != nil {
+			return err
+		}
+		s.server = server
+	}
+	id, err := s.r.anchor(ctx, s.server)
+	if err != nil {
+		return err
+	}
+	s.anchored = time.Now()
+	if s.past.joined.IsZero() {
+		s.past = past{own: id, joined: s.anchored}
+	}
+	return nil
 }
 
 // read returns what comes after the position, oldest first, and waits for it
-// if there is nothing.
+// if there is nothing, unless the connection is new: then it is time to say
+// so.
 func (s *subscription) read(ctx context.Context) ([]rueidis.XRangeEntry, error) {
 	ctx, cancel := context.WithTimeout(ctx, blockFor+grace)
 	defer cancel()
 	key := s.r.busKey()
+	wait := blockFor.Milliseconds()
+	if s.broken {
+		wait = 1
+	}
 	streams, err := do(ctx, s.r, func(ctx context.Context, client rueidis.Client) (map[string][]rueidis.XRangeEntry, error) {
-		return client.Do(ctx, client.B().Xread().Count(maxBatch).Block(blockFor.Milliseconds()).Streams().Key(key).Id(s.position).Build()).AsXRead()
+		return client.Do(ctx, client.B().Xread().Count(maxBatch).Block(wait).Streams().Key(key).Id(s.position).Build()).AsXRead()
 	})
 	if rueidis.IsRedisNil(err) {
 		return nil, nil
@@ -134,49 +163,58 @@ func (s *subscription) read(ctx context.Context) ([]rueidis.XRangeEntry, error) 
 // script so that in a Cluster the node answers that has the stream.
 const continuity = `return {string.match(redis.call('INFO','replication'),'master_replid:(%x+)') or '',#redis.call('XRANGE',KEYS[1],ARGV[1],ARGV[1])}`
 
-// check calls lost if what was read need not be all that came after before.
-// If that entry still stands after the read, nothing newer had been dropped.
-func (s *subscription) check(ctx context.Context, before string) error {
+// check reports whether what was read is all that came after before, and
+// begins anew if it need not be. If that entry still stands after the read,
+// nothing newer had been dropped.
+func (s *subscription) check(ctx context.Context, before string) (whole bool, err error) {
 	server, there, err := s.ask(ctx, before)
 	if err != nil {
 		s.position = before // and read again: once more is allowed, once less is not
-		return err
+		return false, err
 	}
 	// Which server it was is not known if there was no answer yet, or if the
 	// server never tells; then a failure counts as a change.
 	moved := server != s.server && s.server != "" || s.broken && s.server == ""
 	s.server = server
+	whole = true
 	switch {
 	case moved:
 		s.restart("the server was restarted or replaced")
+		whole = false
 	case before != beginning && !there:
 		s.restart("the stream was dropped or trimmed")
+		whole = false
 	}
 	if s.broken {
 		s.broken = false
 		s.r.cfg.Logger.Info("messages of the bus arrive again")
 	}
-	return nil
+	return whole, nil
 }
 
 // restart reports a loss and begins anew: a new stream may give identifiers
 // that are smaller than those of the old.
 func (s *subscription) restart(why string) {
+	s.position, s.anchored = beginning, time.Time{}
+	s.lost(why)
+}
+
+// lost says that what came until now need not be all there was.
+func (s *subscription) lost(why string) {
 	s.r.cfg.Logger.Warn("messages of the bus may be lost", "cause", why)
-	s.lost()
-	s.position, s.anchored, s.replayed = beginning, time.Time{}, 0
+	s.since = time.Now()
+	s.to.Current(s.since)
 }
 
 // jump goes on behind an entry that is too large to be read, which no Publish
 // made.
 func (s *subscription) jump(ctx context.Context) error {
-	id, err := s.r.anchor(ctx)
+	id, err := s.r.anchor(ctx, s.server)
 	if err != nil {
 		return err
 	}
-	s.r.cfg.Logger.Warn("messages of the bus may be lost", "cause", "the stream has an entry that is too large")
-	s.position, s.anchored, s.replayed = id, time.Now(), -1
-	s.lost()
+	s.position, s.anchored = id, time.Now()
+	s.lost("the stream has an entry that is too large")
 	return nil
 }
 
@@ -186,6 +224,7 @@ func (s *subscription) failed(ctx context.Context, err error) {
 		s.r.cfg.Logger.Warn("messages of the bus do not arrive; trying again", "error", err)
 	}
 	s.broken = true
+	s.to.Behind()
 	if failure, ok := rueidis.IsRedisErr(err); ok && wrongType(failure) {
 		_, _ = do(ctx, s.r, func(ctx context.Context, client rueidis.Client) (struct{}, error) {
 			return struct{}{}, client.Do(ctx, client.B().Del().Key(s.r.busKey()).Build()).Error()
@@ -230,14 +269,4 @@ func refused(reply string) bool {
 		return false
 	}
 	return true
-}
-
-// millis returns the time in an entry's identifier, in milliseconds.
-func millis(id string) (int64, error) {
-	head, _, _ := strings.Cut(id, "-")
-	at, err := strconv.ParseInt(head, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("redis: %q is not the identifier of an entry", id)
-	}
-	return at, nil
 }

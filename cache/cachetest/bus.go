@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,8 +14,9 @@ import (
 // TestBus checks that what open returns keeps the contract of [cache.Bus]. It
 // calls open once for each part. The two values stand for two processes on
 // the same bus: what is published on either reaches the subscribers of both.
-// Other traffic on the bus does no harm. That missed messages are delivered,
-// or given up with a call of lost, is for a test that can cut connections.
+// Other traffic on the bus does no harm. That missed messages are delivered
+// after a lost connection, and since rises where they can't be, is for a test
+// that can cut connections.
 func TestBus(t *testing.T, open func(t *testing.T) (a, b cache.Bus)) {
 	for _, part := range []struct {
 		name string
@@ -25,7 +25,8 @@ func TestBus(t *testing.T, open func(t *testing.T) (a, b cache.Bus)) {
 		{"every subscriber gets every message", busEveryone},
 		{"messages arrive as they were sent", busRoundTrip},
 		{"a subscriber may join later", busJoin},
-		{"who joins gets what was sent before, in order", busReplay},
+		{"who joins knows all before Current", busReplay},
+		{"Current is called again and again", busBeats},
 		{"a subscriber may leave", busLeave},
 		{"a done context ends every method", busContext},
 		{"many at once", busConcurrent},
@@ -39,25 +40,44 @@ func TestBus(t *testing.T, open func(t *testing.T) (a, b cache.Bus)) {
 
 // A subscriber collects messages.
 type subscriber struct {
-	stop  context.CancelFunc
-	done  chan struct{}
-	probe string // is sent again and again until it is received
+	stop context.CancelFunc
+	done chan struct{}
 
 	mu    sync.Mutex
 	got   map[string]int
-	order []string
 	after int // messages that came after Subscribe had returned
 	over  bool
+	known []known // one for each call of Current
+}
+
+// known is what a subscriber had when Current was called.
+type known struct {
+	since, at time.Time
+	messages  int
 }
 
 // subscribe returns a subscriber that has joined.
 func subscribe(t *testing.T, bus cache.Bus) *subscriber {
 	t.Helper()
+	s := begin(t, bus)
+	deadline := time.Now().Add(patience)
+	for probe := "probe-" + rand.Text(); !s.has(probe); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the subscriber does not get any message")
+		}
+		publish(t, bus, probe)
+	}
+	return s
+}
+
+// begin returns a subscriber that is joining.
+func begin(t *testing.T, bus cache.Bus) *subscriber {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	s := &subscriber{stop: stop, done: make(chan struct{}), probe: "probe-" + rand.Text(), got: make(map[string]int)}
+	s := &subscriber{stop: stop, done: make(chan struct{}), got: make(map[string]int)}
 	go func() {
 		defer close(s.done)
-		if err := bus.Subscribe(ctx, s.receive, func() {}); err != nil && ctx.Err() == nil {
+		if err := bus.Subscribe(ctx, cache.Subscriber{Receive: s.receive, Current: s.current, Behind: func() {}}); err != nil && ctx.Err() == nil {
 			t.Errorf("Subscribe: %v", err)
 		}
 		s.mu.Lock()
@@ -65,15 +85,30 @@ func subscribe(t *testing.T, bus cache.Bus) *subscriber {
 		s.over = true
 	}()
 	t.Cleanup(func() { stop(); <-s.done })
-	deadline := time.Now().Add(patience)
-	for !s.has(s.probe) {
-		if time.Now().After(deadline) {
-			t.Fatal("the subscriber does not get any message")
-		}
-		publish(t, bus, s.probe)
-		time.Sleep(time.Millisecond)
-	}
 	return s
+}
+
+func (s *subscriber) current(since time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known = append(s.known, known{since, time.Now(), len(s.got)})
+}
+
+// calls waits for the first n calls of Current.
+func (s *subscriber) calls(t *testing.T, n int) []known {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for ; ; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		calls := s.known
+		s.mu.Unlock()
+		switch {
+		case len(calls) >= n:
+			return calls[:n]
+		case time.Now().After(deadline):
+			t.Fatalf("Current was called %d times, and not %d", len(calls), n)
+		}
+	}
 }
 
 func (s *subscriber) receive(message []byte) {
@@ -83,7 +118,6 @@ func (s *subscriber) receive(message []byte) {
 		s.after++
 	}
 	s.got[string(message)]++
-	s.order = append(s.order, string(message))
 }
 
 func (s *subscriber) has(message string) bool {
@@ -150,33 +184,50 @@ func busJoin(t *testing.T, a, b cache.Bus) {
 	second.expect(t, two)
 }
 
-// Whoever receives a message of its own has received all from before it.
+// busReplay checks what processes rely on that start after a revocation.
 func busReplay(t *testing.T, a, b cache.Bus) {
+	calls := subscribe(t, a).calls(t, 1) // from now on the bus has a past
+	started := time.Now()
+	if started.Before(calls[0].since) {
+		t.Fatal("Current was called with a moment in the future")
+	}
+	const messages = 200
 	run := rand.Text()
-	const before, after = 200, 50
-	var want []string
-	send := func(n int) {
-		for range n {
-			message := fmt.Sprintf("%s-%d", run, len(want))
-			want = append(want, message)
-			publish(t, a, message)
+	for i := range messages {
+		publish(t, []cache.Bus{a, b}[i%2], fmt.Sprint(run, i))
+	}
+	for _, bus := range []cache.Bus{a, b} {
+		late := begin(t, bus)
+		first := late.calls(t, 1)[0]
+		if !first.since.Before(started) {
+			t.Errorf("the bus remembers nothing of the last %v", time.Since(started))
+		}
+		late.mu.Lock()
+		had := 0
+		for i := range messages {
+			if late.got[fmt.Sprint(run, i)] > 0 {
+				had++
+			}
+		}
+		late.mu.Unlock()
+		if first.messages < messages || had < messages {
+			t.Errorf("Current was called after %d messages, and %d had been published", first.messages, messages)
 		}
 	}
-	send(before)
-	s := subscribe(t, b)
-	send(after)
-	s.expect(t, want...)
+}
+
+func busBeats(t *testing.T, a, _ cache.Bus) {
+	s := subscribe(t, a)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	next := 0
-	for _, message := range s.order {
-		switch {
-		case next < len(want) && message == want[next]:
-			next++
-		case strings.HasPrefix(message, run) && s.got[message] == 1:
-			t.Fatalf("message %s arrived before message %d", message, next)
-		case message == s.probe && next < before:
-			t.Fatalf("a message that was sent later arrived before message %d", next)
+	noisy := len(s.known)
+	s.mu.Unlock()
+	calls := s.calls(t, noisy+2) // nothing is published any more
+	for i := 1; i < len(calls); i++ {
+		if quiet := calls[i].at.Sub(calls[i-1].at); quiet > 3*time.Second { // one more than allowed, for a slow machine
+			t.Errorf("Current was not called for %v", quiet)
+		}
+		if calls[i].since.Before(calls[i-1].since) {
+			t.Error("since fell")
 		}
 	}
 }
@@ -204,7 +255,9 @@ func busContext(t *testing.T, a, b cache.Bus) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	prompt(t, "Publish", func() error { return a.Publish(ctx, []byte("late")) })
-	prompt(t, "Subscribe", func() error { return b.Subscribe(ctx, func([]byte) {}, func() {}) })
+	prompt(t, "Subscribe", func() error {
+		return b.Subscribe(ctx, cache.Subscriber{Receive: func([]byte) {}, Current: func(time.Time) {}, Behind: func() {}})
+	})
 }
 
 func busConcurrent(t *testing.T, a, b cache.Bus) {

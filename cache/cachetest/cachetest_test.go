@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +35,7 @@ type faulty struct {
 	set       func(ctx context.Context, key string, b []byte, ttl time.Duration) error
 	del       func(ctx context.Context, key string) error
 	publish   func(ctx context.Context, message []byte) error
-	subscribe func(ctx context.Context, receive func([]byte), lost func()) error
+	subscribe func(ctx context.Context, s cache.Subscriber) error
 }
 
 func (f *faulty) Get(ctx context.Context, key string) ([]byte, error) {
@@ -67,11 +66,11 @@ func (f *faulty) Publish(ctx context.Context, message []byte) error {
 	return f.Memory.Publish(ctx, message)
 }
 
-func (f *faulty) Subscribe(ctx context.Context, receive func([]byte), lost func()) error {
+func (f *faulty) Subscribe(ctx context.Context, s cache.Subscriber) error {
 	if f.subscribe != nil {
-		return f.subscribe(ctx, receive, lost)
+		return f.subscribe(ctx, s)
 	}
-	return f.Memory.Subscribe(ctx, receive, lost)
+	return f.Memory.Subscribe(ctx, s)
 }
 
 // Each fault breaks one sentence of the contract.
@@ -172,8 +171,9 @@ var faults = map[string]struct {
 	"one subscriber gets it": {"every_subscriber", func(f *faulty) {
 		turn := make(chan struct{}, 1)
 		turn <- struct{}{}
-		f.subscribe = func(ctx context.Context, receive func([]byte), lost func()) error {
-			return f.Memory.Subscribe(ctx, func(message []byte) {
+		f.subscribe = func(ctx context.Context, s cache.Subscriber) error {
+			receive := s.Receive
+			s.Receive = func(message []byte) {
 				select {
 				case <-turn:
 					receive(message)
@@ -182,7 +182,8 @@ var faults = map[string]struct {
 					}
 				default:
 				}
-			}, lost)
+			}
+			return f.Memory.Subscribe(ctx, s)
 		}
 	}},
 	"messages are cut": {"messages_arrive", func(f *faulty) {
@@ -191,43 +192,64 @@ var faults = map[string]struct {
 		}
 	}},
 	"subscribers never leave": {"a_subscriber_may_leave", func(f *faulty) {
-		f.subscribe = func(ctx context.Context, receive func([]byte), lost func()) error {
-			err := f.Memory.Subscribe(ctx, receive, lost)
+		f.subscribe = func(ctx context.Context, s cache.Subscriber) error {
+			err := f.Memory.Subscribe(ctx, s)
 			time.Sleep(3 * time.Second)
 			return err
 		}
 	}},
-	"what was sent before is missed": {"who_joins", func(f *faulty) {
-		var sent atomic.Int64
-		f.publish = func(ctx context.Context, message []byte) error {
-			sent.Add(1)
-			return f.Memory.Publish(ctx, message)
-		}
-		f.subscribe = func(ctx context.Context, receive func([]byte), lost func()) error {
-			past := sent.Load()
-			return f.Memory.Subscribe(ctx, func(message []byte) {
-				if past--; past < 0 {
+	"the past is dropped": {"who_joins_knows_all", func(f *faulty) {
+		f.subscribe = func(ctx context.Context, s cache.Subscriber) error {
+			receive, joined := s.Receive, false
+			current := s.Current
+			s.Receive = func(message []byte) {
+				if joined {
 					receive(message)
 				}
-			}, lost)
+			}
+			s.Current = func(since time.Time) {
+				joined = true
+				current(since)
+			}
+			return f.Memory.Subscribe(ctx, s)
 		}
 	}},
-	"the past comes last": {"who_joins", func(f *faulty) {
-		f.subscribe = func(ctx context.Context, receive func([]byte), lost func()) error {
-			var past [][]byte
-			return f.Memory.Subscribe(ctx, func(message []byte) {
-				if past != nil || !strings.HasPrefix(string(message), "probe") {
-					past = append(past, message)
-				} else {
-					receive(message)
-				}
-				if len(past) > 240 {
-					for _, message := range past {
-						receive(message)
-					}
-					past = nil
-				}
-			}, lost)
+	"nothing is remembered, and that is said": {"who_joins_knows_all", func(f *faulty) {
+		f.subscribe = func(ctx context.Context, s cache.Subscriber) error {
+			joined, current := time.Now(), s.Current
+			s.Current = func(time.Time) { current(joined) }
+			return f.Memory.Subscribe(ctx, s)
+		}
+	}},
+	"current before the past has come": {"who_joins_knows_all", func(f *faulty) {
+		f.subscribe = func(ctx context.Context, s cache.Subscriber) error {
+			s.Current(time.Now().Add(-time.Hour))
+			return f.Memory.Subscribe(ctx, s)
+		}
+	}},
+	"current in the future": {"who_joins_knows_all", func(f *faulty) {
+		f.subscribe = func(ctx context.Context, s cache.Subscriber) error {
+			current := s.Current
+			s.Current = func(time.Time) { current(time.Now().Add(time.Hour)) }
+			return f.Memory.Subscribe(ctx, s)
+		}
+	}},
+	"current once": {"Current_is_called", func(f *faulty) {
+		f.subscribe = func(ctx context.Context, s cache.Subscriber) error {
+			var once sync.Once
+			current := s.Current
+			s.Current = func(since time.Time) { once.Do(func() { current(since) }) }
+			return f.Memory.Subscribe(ctx, s)
+		}
+	}},
+	"since falls": {"Current_is_called", func(f *faulty) {
+		f.subscribe = func(ctx context.Context, s cache.Subscriber) error {
+			current, n := s.Current, time.Duration(0)
+			s.Current = func(since time.Time) {
+				n++
+				current(since.Add(-n * time.Second))
+			}
+			return f.Memory.Subscribe(ctx, s)
 		}
 	}},
 	"messages get lost": {"many_at_once", func(f *faulty) {

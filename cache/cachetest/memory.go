@@ -4,7 +4,6 @@ package cachetest
 
 import (
 	"context"
-	"math"
 	"sync"
 	"time"
 
@@ -20,10 +19,9 @@ type Memory struct {
 	// returns, the operation fails with.
 	Fault func(ctx context.Context) error
 
-	mu          sync.Mutex
-	values      map[string]value
-	log         [][]byte
-	subscribers map[chan struct{}]struct{}
+	mu     sync.Mutex
+	values map[string]value
+	bus    messages
 }
 
 var (
@@ -38,7 +36,7 @@ type value struct {
 
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
-	return &Memory{values: make(map[string]value), subscribers: make(map[chan struct{}]struct{})}
+	return &Memory{values: make(map[string]value), bus: messages{news: make(chan struct{})}}
 }
 
 func (m *Memory) fault(ctx context.Context) error {
@@ -108,52 +106,3 @@ func (m *Memory) Tamper(f func(map[string][]byte)) {
 		m.values[key] = value{b, time.Now().Add(time.Hour)}
 	}
 }
-
-// Publish implements [cache.Bus].
-func (m *Memory) Publish(ctx context.Context, message []byte) error {
-	if err := m.fault(ctx); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.log = append(m.log, append([]byte(nil), message...))
-	for wake := range m.subscribers {
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
-	}
-	return nil
-}
-
-// Subscribe implements [cache.Bus].
-func (m *Memory) Subscribe(ctx context.Context, receive func([]byte), _ func()) error {
-	wake := make(chan struct{}, 1)
-	wake <- struct{}{}
-	next := 0
-	m.mu.Lock()
-	m.subscribers[wake] = struct{}{}
-	m.mu.Unlock()
-	defer func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.subscribers, wake)
-	}()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-wake:
-		}
-		m.mu.Lock()
-		news := m.log[next:]
-		next = len(m.log)
-		m.mu.Unlock()
-		for _, message := range news {
-			receive(message)
-		}
-	}
-}
-
-// Retention implements [cache.Bus]: everything is kept.
-func (m *Memory) Retention() time.Duration { return math.MaxInt64 }
