@@ -3,6 +3,7 @@
 package lyingserver
 
 import (
+	"bytes"
 	"compress/gzip"
 	"io"
 	"net"
@@ -163,16 +164,20 @@ func Truncated(body string) http.Handler {
 	return Raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n" + body)
 }
 
-// Endless sends a JSON string without an end, as fast as it is read.
+// Endless sends JSON as fast as it is read, and of unknown length. It ends
+// after 64 MiB with an answer that is active, so that a client without a bound
+// of its own fails its test instead of taking all memory of the machine.
 func Endless() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, err := io.WriteString(w, `{"active":true,"x":"`)
-		for chunk := make([]byte, 32<<10); err == nil; _, err = w.Write(chunk) {
-			for i := range chunk {
-				chunk[i] = 'x'
+		chunk := bytes.Repeat([]byte("x"), 64<<10)
+		for range 1024 {
+			if err == nil {
+				_, err = w.Write(chunk)
 			}
 		}
+		_, _ = io.WriteString(w, `"}`)
 	})
 }
 
