@@ -1,21 +1,25 @@
 // Package redis lets the caches of several processes share what they know
 // through Redis 6.2 or later, or Valkey: a [Redis] is a
 // [github.com/sneckauth/sneck/cache.Store] for answers and a
-// [github.com/sneckauth/sneck/cache.Bus] for revocations.
+// [github.com/sneckauth/sneck/cache.Bus] for revocations. On top of it, a
+// [Replays] remembers DPoP proofs for all guards of a service.
 //
 // One server, a primary watched by Sentinels, and a Redis Cluster will do.
-// Redis is never needed: a process starts without it, goes on without it, and
-// comes back to it; while it is away each process asks for itself. Nor is it
+// The caches never need Redis: a process starts without it, goes on without it,
+// and comes back to it; while it is away each process asks for itself. A
+// Replays does need it: see there. Nor is Redis
 // trusted: what the cache stores is sealed, and what the server sends is
 // checked for its size before it is read.
 //
 // # What is in Redis
 //
 // Under Prefix: one string for each answer, with a time to live, and one
-// stream, "bus", with the messages of the last Retention. The user needs the
+// stream, "bus", with the messages of the last Retention; and one key for each
+// proof that a Replays remembers. The user needs the
 // commands GETRANGE, SET, DEL, XADD, XREAD, XRANGE, XTRIM, PEXPIRE, EVAL,
 // INFO and PING on these keys. Let Redis evict (maxmemory-policy
-// allkeys-lru): an evicted answer is asked for again.
+// allkeys-lru): an evicted answer is asked for again. An evicted proof is good
+// again, so a Replays should have a server that does not evict.
 //
 // # The bus
 //
