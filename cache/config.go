@@ -126,6 +126,23 @@ func (cfg *Config) setDefaults() {
 // New returns a Cache, or an error that lists every mistake in the
 // configuration. The Cache must be closed.
 func New(cfg Config) (*Cache, error) {
+	c, err := prepare(cfg)
+	if err == nil {
+		c.begin()
+	}
+	return c, err
+}
+
+// begin starts what runs in the background.
+func (c *Cache) begin() {
+	if c.sealer != nil && c.cfg.Shared.Bus != nil {
+		c.flights.group.Add(1)
+		go c.listen()
+	}
+}
+
+// prepare makes a Cache that does not listen yet.
+func prepare(cfg Config) (*Cache, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -159,10 +176,6 @@ func New(cfg Config) (*Cache, error) {
 	if cfg.Shared != nil {
 		if c.sealer, err = newSealer(cfg.Shared.Namespace, cfg.Shared.Secret); err != nil {
 			return nil, err
-		}
-		if cfg.Shared.Bus != nil {
-			c.flights.group.Add(1)
-			go c.listen()
 		}
 	}
 	return c, nil

@@ -2,13 +2,19 @@ package cache
 
 import "time"
 
-// StepWallClock makes the wall clock of c differ by what step returns, while
-// its monotonic clock goes on.
-func StepWallClock(c *Cache, step func() time.Duration) {
+// NewStepped returns a Cache whose wall clock differs by what step returns,
+// while its monotonic clock goes on.
+func NewStepped(cfg Config, step func() time.Duration) (*Cache, error) {
+	c, err := prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
 	read := c.clock
 	c.clock = func() moment {
 		m := read()
 		m.wall += int64(step())
 		return m
 	}
+	c.begin()
+	return c, nil
 }

@@ -151,14 +151,16 @@ func (w *world) open(t *testing.T, i int) {
 	if w.caches[i] != nil {
 		require.NoError(t, w.caches[i].Close())
 	}
-	w.caches[i] = open(t, cache.Config{Verifier: asker{w, i}, TTL: w.ttl, StaleIfError: w.stale, Shared: &cache.Shared{
+	c, err := cache.NewStepped(cache.Config{Verifier: asker{w, i}, TTL: w.ttl, StaleIfError: w.stale, Shared: &cache.Shared{
 		Store: w.shared, Bus: w.shared, Namespace: "n", Secret: make([]byte, 32),
-	}})
-	cache.StepWallClock(w.caches[i], func() time.Duration {
+	}}, func() time.Duration {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.steps[i]
 	})
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	w.caches[i] = c
 	// It remembers nothing, and may learn from others only what it may use.
 	w.revoked[i] = maps.Clone(w.spread)
 }

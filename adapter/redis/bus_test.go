@@ -24,7 +24,7 @@ type listener struct {
 	since []time.Time // at every call of Current since it was behind last
 }
 
-// listen subscribes until the test ends.
+// listen subscribes until the test ends, and waits until it has all of before.
 func listen(t *testing.T, bus cache.Bus) *listener {
 	t.Helper()
 	l := &listener{got: make(map[string]int)}
@@ -58,6 +58,7 @@ func listen(t *testing.T, bus cache.Bus) *listener {
 		cancel()
 		<-done
 	})
+	redistest.Wait(t, "the subscriber to be current", func() bool { _, current := l.current(); return current })
 	return l
 }
 

@@ -121,7 +121,10 @@ func TestProcessesShareOnCluster(t *testing.T) {
 		})
 		require.Equal(t, "sub-"+token, ask(two, token))
 	}
-	assert.Zero(t, second.calls.Load())
+	// A lookup that was out of time, on a busy machine, is a question.
+	stats := two.Stats()
+	assert.LessOrEqual(t, uint64(second.calls.Load()), stats.SharedErrors+stats.SharedSkipped+stats.SharedBehind)
+	assert.GreaterOrEqual(t, stats.SharedHits, uint64(10))
 	second.revoked.Store("good-1", true)
 	require.NoError(t, one.Revoke(t.Context(), cache.Revocation{Subject: "sub-good-1"}))
 	redistest.Wait(t, "the revocation to arrive", func() bool { return ask(two, "good-1") == "invalid" })
