@@ -185,11 +185,10 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 	if issue.Family == "" && withRefresh {
 		issue.Family = string(appendRandom(nil, familyLen))
 	}
-	issued := now.Truncate(time.Second)
 	yield := []Record{{
 		Kind: KindAccess, Family: issue.Family, Client: r.Client.ID, Subject: issue.Subject,
 		Scopes: issue.Scopes, Audience: issue.Audience,
-		Issued: issued, Expires: issued.Add(ttl), Extra: claims,
+		Issued: now.Truncate(time.Second), Expires: wholeSecond(now).Add(ttl), Extra: claims,
 	}}
 	if withRefresh {
 		refresh, err := s.refreshRecord(now, r.Client, issue)

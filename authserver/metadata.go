@@ -26,8 +26,10 @@ type metadata struct {
 	ResponseModes         []string   `json:"response_modes_supported,omitempty"`
 	ChallengeMethods      []string   `json:"code_challenge_methods_supported,omitempty"`
 	ResponseIssuer        bool       `json:"authorization_response_iss_parameter_supported,omitempty"`
-	// ResponseTypes is required even where there is no authorization
-	// endpoint that could answer with one.
+	// ResponseTypes is empty where there is no authorization endpoint that
+	// could answer with one. RFC 8414 requires the member in section 2 and
+	// wants empty lists left out in section 3.2. Clients fail if it is
+	// missing, and none fails for want of a type it does not use.
 	ResponseTypes []string `json:"response_types_supported"`
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
+	"unicode"
 )
 
 // answer writes a JSON answer that nobody may keep (RFC 6749, section 5.1).
@@ -75,7 +77,18 @@ func (s *Server) logRefusal(r *http.Request, client *Client, e *Error, status in
 		attrs = append(attrs, slog.String("client", client.ID))
 	}
 	if e.Err != nil {
-		attrs = append(attrs, slog.Any("cause", e.Err))
+		attrs = append(attrs, cause(e.Err))
 	}
 	s.config.Logger.LogAttrs(r.Context(), level, "request refused", attrs...)
+}
+
+// cause returns the log attribute for an error: one line, also for errors that
+// were joined, since some handlers write what they get.
+func cause(err error) slog.Attr {
+	return slog.String("cause", strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, strings.ReplaceAll(err.Error(), "\n", "; ")))
 }

@@ -194,6 +194,6 @@ func (s *Server) upgrade(ctx context.Context, c *Client, secret *Secret, plain s
 	}
 	if err != nil {
 		// The old hash goes on to work.
-		s.config.Logger.LogAttrs(ctx, slog.LevelError, "secret not upgraded", slog.String("client", c.ID), slog.Any("cause", err))
+		s.config.Logger.LogAttrs(ctx, slog.LevelError, "secret not upgraded", slog.String("client", c.ID), cause(err))
 	}
 }

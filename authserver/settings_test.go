@@ -64,7 +64,11 @@ func settingAccessTokenTTL(t *testing.T) {
 		require.NoError(t, err)
 		life, err := time.ParseDuration(test.want + "s")
 		require.NoError(t, err)
-		assert.Equal(t, life, got.Expires.Sub(got.IssuedAt), "exp - iat is expires_in")
+		assert.Equal(t, epoch, got.IssuedAt)
+		assert.Equal(t, epoch.Add(time.Second+life), got.Expires, "what expires_in promises, rounded up to a whole second")
+		w.now = w.now.Add(life - 1)
+		_, err = w.Verify(t.Context(), "token-1")
+		require.NoError(t, err, "alive as long as the client was promised")
 		w.now = got.Expires
 		_, err = w.Verify(t.Context(), "token-1")
 		require.Error(t, err, "expired when now >= expiry")

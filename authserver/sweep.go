@@ -67,7 +67,7 @@ func (s *Server) Run(ctx context.Context) error {
 		n, err := s.DeleteExpired(ctx, nil)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			s.config.Logger.LogAttrs(ctx, slog.LevelError, "sweep failed", slog.Int64("deleted", n), slog.Any("cause", err))
+			s.config.Logger.LogAttrs(ctx, slog.LevelError, "sweep failed", slog.Int64("deleted", n), cause(err))
 		case n > 0:
 			s.config.Logger.LogAttrs(ctx, slog.LevelInfo, "swept", slog.Int64("deleted", n))
 		}

@@ -137,6 +137,16 @@ func intersect(a, b scopes.Set) scopes.Set {
 	return both
 }
 
+// wholeSecond returns the first whole second that is not before t. Others are
+// told expiries in whole seconds, and a token must not die before the
+// "expires_in" that its client was promised.
+func wholeSecond(t time.Time) time.Time {
+	if whole := t.Truncate(time.Second); whole.Equal(t) {
+		return whole
+	}
+	return t.Truncate(time.Second).Add(time.Second)
+}
+
 // ttl returns the life of an access token.
 func (s *Server) ttl(ctx context.Context, r *TokenRequest) time.Duration {
 	if s.config.TokenExpiresIn != nil {
