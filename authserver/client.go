@@ -52,6 +52,9 @@ type Client struct {
 	// AuthMethod is the one way in which the client authenticates:
 	// "client_secret_basic" or "client_secret_post". If empty, both will do.
 	AuthMethod string
+	// AccessTokenFormat is the form of the client's access tokens; if empty,
+	// Config.AccessTokenFormat.
+	AccessTokenFormat TokenFormat
 	// Grants lists the grant types that the client may use. A resource
 	// server, which only introspects, needs none.
 	Grants []string
@@ -115,6 +118,9 @@ func (c *Client) Check() error {
 	case "", methodBasic, methodPost:
 	default:
 		bad("AuthMethod %q is not known (hint: %s or %s)", c.AuthMethod, methodBasic, methodPost)
+	}
+	if !c.AccessTokenFormat.known() {
+		bad("AccessTokenFormat %q is not known (hint: %s or %s)", c.AccessTokenFormat, FormatOpaque, FormatJWT)
 	}
 	for _, s := range c.Secrets {
 		if err := s.check(); err != nil {

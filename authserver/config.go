@@ -27,11 +27,17 @@ type Config struct {
 	// the fields say. It must return whole seconds; what is not positive
 	// leaves the decision to the fields.
 	TokenExpiresIn func(ctx context.Context, r *TokenRequest) time.Duration
-	// AccessToken, if set, makes up access tokens instead of the built-in
-	// generator, and RecognizeToken should be set as well.
+	// AccessTokenFormat is the form of access tokens; if empty, they are
+	// opaque. A client's record may say otherwise. JWTs need Keys.
+	AccessTokenFormat TokenFormat
+	// Keys are what JWTs are signed with, and what is published for those who
+	// verify them.
+	Keys KeySource
+	// AccessToken, if set, makes up opaque access tokens instead of the
+	// built-in generator, and RecognizeToken should be set as well.
 	AccessToken TokenGenerator
-	// RecognizeToken reports whether a token may be one of this server's; the
-	// store is not asked for others. If nil, it is [WellFormed], or always
+	// RecognizeToken reports whether an opaque token may be one of this
+	// server's; the store is not asked for others. If nil, it is [WellFormed], or always
 	// true if AccessToken is set.
 	RecognizeToken func(token string) bool
 

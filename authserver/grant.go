@@ -177,8 +177,15 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 	if err != nil {
 		return nil, err
 	}
+	keys, err := s.signing(ctx, r.Client)
+	if err != nil {
+		return nil, err
+	}
 	now := s.config.Now()
 	ttl := s.ttl(ctx, request)
+	if keys != nil && keys.maxTTL > 0 {
+		ttl = min(ttl, keys.maxTTL)
+	}
 	a := &tokenAnswer{TokenType: typeBearer, ExpiresIn: int64(ttl / time.Second), Scope: issue.Scopes.String(), RefreshToken: issue.keep}
 
 	withRefresh := issue.Refresh && issue.keep == "" && s.refreshes(r.Client)
@@ -188,7 +195,7 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 	yield := []Record{{
 		Kind: KindAccess, Family: issue.Family, Client: r.Client.ID, Subject: issue.Subject,
 		Scopes: issue.Scopes, Audience: issue.Audience,
-		Issued: now.Truncate(time.Second), Expires: wholeSecond(now).Add(ttl), Extra: claims,
+		Issued: now.Truncate(time.Second), Expires: wholeSecond(now).Add(ttl),
 	}}
 	if withRefresh {
 		refresh, err := s.refreshRecord(now, r.Client, issue)
@@ -199,10 +206,9 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 	}
 	for range maxAttempts {
 		var err error
-		if a.AccessToken, err = s.generate(ctx, s.config.AccessToken, request); err != nil {
+		if a.AccessToken, err = s.accessToken(ctx, keys, request, &yield[0], claims); err != nil {
 			return nil, err
 		}
-		yield[0].Key = KeyOf(a.AccessToken)
 		if withRefresh {
 			if a.RefreshToken, err = s.generate(ctx, s.config.RefreshToken, request); err != nil {
 				return nil, err

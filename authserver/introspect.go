@@ -1,7 +1,6 @@
 package authserver
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -25,7 +24,7 @@ type introspection struct {
 	Subject   string   `json:"sub,omitempty"`
 	Audience  audience `json:"aud,omitempty"`
 	Issuer    string   `json:"iss"`
-	ID        string   `json:"jti"`
+	ID        string   `json:"jti,omitempty"`
 }
 
 // An audience is a string if it has one member, else a list (RFC 7519, section
@@ -67,7 +66,7 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 	if err != nil {
 		return caller, err
 	}
-	claims, err := s.claims(record)
+	claims, _, err := s.claims(record)
 	if err != nil {
 		return caller, err
 	}
@@ -144,18 +143,34 @@ func (c *Client) mayKnow(r Record) bool {
 	})
 }
 
-// claims returns what is said about a live access token.
-func (s *Server) claims(r Record) ([]byte, error) {
-	data, err := json.Marshal(introspection{
+// An accessExtra is what the record of an access token keeps besides, as far
+// as the server makes something of it.
+type accessExtra struct {
+	Authentication
+	// ID is the "jti" of a JWT.
+	ID string `json:"jti"`
+}
+
+// claims returns what is said about a live access token, and what of it is not
+// in the fields of its record.
+func (s *Server) claims(r Record) ([]byte, accessExtra, error) {
+	var extra accessExtra
+	if r.Extra != nil {
+		if err := json.Unmarshal(r.Extra, &extra); err != nil {
+			return nil, extra, fmt.Errorf("the record of a token is damaged: %w", err)
+		}
+	}
+	a := introspection{
 		Active: true, Scope: r.Scopes.String(), ClientID: r.Client, TokenType: typeBearer,
 		Expires: unix(r.Expires), Issued: unix(r.Issued), NotBefore: unix(r.NotBefore),
-		Subject: r.Subject, Audience: r.Audience, Issuer: s.config.Issuer, ID: tokenID(r.Key),
-	})
-	if more := bytes.TrimSpace(r.Extra); err == nil && len(more) > 2 {
-		// Two objects that have no member in common become one.
-		data = append(append(data[:len(data)-1], ','), more[1:]...)
+		Subject: r.Subject, Audience: r.Audience, Issuer: s.config.Issuer,
 	}
-	return data, err
+	if extra.ID == "" {
+		extra.ID = tokenID(r.Key)
+		a.ID = extra.ID
+	}
+	data, err := json.Marshal(a)
+	return joinObjects(data, r.Extra), extra, err
 }
 
 // unix returns the seconds since 1970, and 0 for the zero time.

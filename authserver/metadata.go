@@ -19,6 +19,7 @@ type metadata struct {
 	IntrospectionMethods  []string   `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationEndpoint    string     `json:"revocation_endpoint"`
 	RevocationMethods     []string   `json:"revocation_endpoint_auth_methods_supported"`
+	KeysURI               string     `json:"jwks_uri,omitempty"`
 	Grants                []string   `json:"grant_types_supported"`
 	Scopes                scopes.Set `json:"scopes_supported,omitempty"`
 	AuthorizationEndpoint string     `json:"authorization_endpoint,omitempty"`
@@ -60,6 +61,9 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	}
 	if all.Has(IntrospectionScope) {
 		m.IntrospectionMethods = append(secretMethods[:len(secretMethods):len(secretMethods)], typeBearer)
+	}
+	if s.config.Keys != nil {
+		m.KeysURI = s.config.Issuer + pathKeys
 	}
 	if s.grantsType(GrantDeviceCode) {
 		m.DeviceEndpoint = s.config.Issuer + pathDeviceAuthorization

@@ -42,6 +42,12 @@ func (c Config) prepare() (Config, error) {
 	if c.AccessTokenTTL == 0 {
 		c.AccessTokenTTL = defaultAccessTokenTTL
 	}
+	if !c.AccessTokenFormat.known() {
+		bad("AccessTokenFormat %q is not known (hint: %s or %s)", c.AccessTokenFormat, FormatOpaque, FormatJWT)
+	}
+	if c.AccessTokenFormat == FormatJWT && c.Keys == nil {
+		bad("AccessTokenFormat %s needs Keys (hint: NewKeyRing, NewFileKeys or StaticKeys)", FormatJWT)
+	}
 	if c.RecognizeToken == nil {
 		c.RecognizeToken = WellFormed
 		if c.AccessToken != nil {

@@ -22,8 +22,13 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) 
 		return client, invalidRequest("token is missing")
 	}
 	var record Record
-	if err = ErrNotFound; sneck.ValidToken(token) && (s.config.RecognizeToken(token) || s.config.recognizeRefresh(token)) {
+	known, err := s.recognize(ctx, token)
+	switch {
+	case err != nil:
+	case known || sneck.ValidToken(token) && s.config.recognizeRefresh(token):
 		record, err = s.config.Store.Get(ctx, KeyOf(token))
+	default:
+		err = ErrNotFound
 	}
 	switch {
 	case errors.Is(err, ErrNotFound):

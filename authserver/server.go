@@ -61,6 +61,7 @@ const (
 	pathDevice     = "/device"
 	pathIntrospect = "/introspect"
 	pathRevoke     = "/revoke"
+	pathKeys       = "/jwks"
 	metadataPath   = "/.well-known/oauth-authorization-server"
 
 	pathDeviceAuthorization = "/device_authorization"
@@ -103,6 +104,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		serve = s.serveIntrospect
 	case pathRevoke:
 		serve = s.serveRevoke
+	case pathKeys:
+		s.serveKeys(w, r)
+		return
 	default:
 		http.NotFound(w, r)
 		return
@@ -172,6 +176,9 @@ func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client,
 		return nil, "", fmt.Errorf("authserver: client %q: Scopes %q are not among the server's %q", c.ID, []string(unknown), []string(all))
 	}
 	errs := []error{c.Check()}
+	if s.format(&c) == FormatJWT && s.config.Keys == nil {
+		errs = append(errs, fmt.Errorf("authserver: client %q: AccessTokenFormat %s needs Config.Keys", c.ID, FormatJWT))
+	}
 	for _, uri := range c.RedirectURIs {
 		if err := checkRedirectURI(uri, s.redirectSchemes(&c), s.config.InsecureHTTPRedirects); err != nil {
 			errs = append(errs, fmt.Errorf("authserver: client %q: redirect URI %q: %w", c.ID, uri, err))
