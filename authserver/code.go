@@ -13,10 +13,13 @@ const codePrefix = "sneck_ac_"
 
 // codeExtra is what the record of a code keeps besides.
 type codeExtra struct {
-	RedirectURI string          `json:"redirect_uri"`
-	Named       bool            `json:"named,omitempty"` // by the client, in its request
-	Challenge   challenge       `json:"challenge,omitzero"`
-	Claims      json.RawMessage `json:"claims,omitempty"`
+	RedirectURI string    `json:"redirect_uri"`
+	Named       bool      `json:"named,omitempty"` // by the client, in its request
+	Challenge   challenge `json:"challenge,omitzero"`
+	// Key is the thumbprint of the DPoP key that the code is for, or empty
+	// (RFC 9449, section 10).
+	Key    string          `json:"dpop_jkt,omitempty"`
+	Claims json.RawMessage `json:"claims,omitempty"`
 }
 
 // issueCode issues an authorization code for what was approved.
@@ -31,7 +34,7 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 		return "", err
 	}
 	record.Extra, err = json.Marshal(codeExtra{
-		RedirectURI: a.RedirectURI, Named: a.named, Challenge: a.challenge, Claims: claims,
+		RedirectURI: a.RedirectURI, Named: a.named, Challenge: a.challenge, Key: a.Form.Get("dpop_jkt"), Claims: claims,
 	})
 	if err != nil {
 		return "", err
@@ -107,6 +110,9 @@ func handleCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	// not be able to end it either, so this comes before reuse.
 	if !extra.Challenge.met(r.Form.Get("code_verifier")) {
 		return nil, invalidGrant(errors.New("the code_verifier does not fit"))
+	}
+	if !r.proved.meets(confirmation{JKT: extra.Key}) {
+		return nil, invalidGrant(errors.New("the code is bound to another key"))
 	}
 	uri := r.Form.Get("redirect_uri")
 	if uri != extra.RedirectURI && (extra.Named || uri != "") {

@@ -121,6 +121,14 @@ type Config struct {
 	// zero means DefaultSecretLength, less than MinSecretLength is refused.
 	ClientSecretLength int
 
+	// Sealer encrypts the secrets of clients that authenticate by
+	// "client_secret_jwt". Without it, there are none.
+	Sealer *Sealer
+	// Assertions says how clients authenticate with JWTs.
+	Assertions Assertions
+	// MutualTLS says how certificates of clients are taken; nil takes none.
+	MutualTLS *MutualTLS
+
 	// Sweep says how Run and DeleteExpired clean up.
 	Sweep Sweep
 

@@ -37,6 +37,8 @@ type GrantRequest struct {
 	Form   Form
 
 	server *Server
+	// proved are the keys that the client has proved to hold.
+	proved confirmation
 }
 
 // An Issue says what is to be issued.
@@ -174,6 +176,9 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 	}
 	issue.Scopes = request.Scopes
 	claims, err := s.hookClaims(ctx, request, issue.Claims)
+	if err == nil {
+		claims, err = r.proved.claims(claims)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +191,7 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 	if keys != nil && keys.maxTTL > 0 {
 		ttl = min(ttl, keys.maxTTL)
 	}
-	a := &tokenAnswer{TokenType: typeBearer, ExpiresIn: int64(ttl / time.Second), Scope: issue.Scopes.String(), RefreshToken: issue.keep}
+	a := &tokenAnswer{TokenType: r.proved.tokenType(), ExpiresIn: int64(ttl / time.Second), Scope: issue.Scopes.String(), RefreshToken: issue.keep}
 
 	withRefresh := issue.Refresh && issue.keep == "" && s.refreshes(r.Client)
 	if issue.Family == "" && withRefresh {
@@ -198,7 +203,7 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 		Issued: now.Truncate(time.Second), Expires: wholeSecond(now).Add(ttl),
 	}}
 	if withRefresh {
-		refresh, err := s.refreshRecord(now, r.Client, issue)
+		refresh, err := s.refreshRecord(now, r, issue)
 		if err != nil {
 			return nil, err
 		}

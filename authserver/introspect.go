@@ -106,7 +106,7 @@ func (s *Server) bearerOf(r *http.Request, form Form, token string) (*Client, er
 		Code: "invalid_token", Description: "the token is not valid here",
 		Status: http.StatusUnauthorized, challenge: `Bearer error="invalid_token"`,
 	}
-	if form.Get("client_id") != "" || form.Get("client_secret") != "" {
+	if form.Get("client_id") != "" || form.Get("client_secret") != "" || form.Get("client_assertion") != "" {
 		return nil, invalidRequest("the client authenticates in two ways at once")
 	}
 	record, err := s.find(ctx, token)
@@ -149,6 +149,8 @@ type accessExtra struct {
 	Authentication
 	// ID is the "jti" of a JWT.
 	ID string `json:"jti"`
+	// Bound is to which keys the token is bound.
+	Bound confirmation `json:"cnf"`
 }
 
 // claims returns what is said about a live access token, and what of it is not
@@ -161,7 +163,7 @@ func (s *Server) claims(r Record) ([]byte, accessExtra, error) {
 		}
 	}
 	a := introspection{
-		Active: true, Scope: r.Scopes.String(), ClientID: r.Client, TokenType: typeBearer,
+		Active: true, Scope: r.Scopes.String(), ClientID: r.Client, TokenType: extra.Bound.tokenType(),
 		Expires: unix(r.Expires), Issued: unix(r.Issued), NotBefore: unix(r.NotBefore),
 		Subject: r.Subject, Audience: r.Audience, Issuer: s.config.Issuer,
 	}

@@ -45,6 +45,10 @@ type refreshExtra struct {
 	Claims json.RawMessage `json:"claims,omitempty"`
 	// Generation counts the rotations since the approval.
 	Generation int `json:"generation,omitempty"`
+	// Bound are the keys that a public client must prove to hold: it has
+	// nothing else to authenticate by (RFC 9449, section 5; RFC 8705, section
+	// 4).
+	Bound confirmation `json:"cnf,omitzero"`
 }
 
 // refreshes reports whether the client gets refresh tokens.
@@ -54,9 +58,9 @@ func (s *Server) refreshes(c *Client) bool {
 
 // refreshRecord returns the record of the refresh token of an issue, but for
 // its key.
-func (s *Server) refreshRecord(now time.Time, client *Client, issue *Issue) (Record, error) {
+func (s *Server) refreshRecord(now time.Time, request *GrantRequest, issue *Issue) (Record, error) {
 	r := Record{
-		Kind: KindRefresh, Family: issue.Family, Client: client.ID, Subject: issue.Subject,
+		Kind: KindRefresh, Family: issue.Family, Client: request.Client.ID, Subject: issue.Subject,
 		Scopes: issue.Scopes, Audience: issue.Audience, Issued: now,
 	}
 	if issue.RefreshScopes != nil {
@@ -74,6 +78,9 @@ func (s *Server) refreshRecord(now time.Time, client *Client, issue *Issue) (Rec
 		r.Expires = now.Add(idle)
 	}
 	extra := refreshExtra{Claims: issue.Claims, Generation: issue.generation}
+	if request.Client.Public() {
+		extra.Bound = request.proved
+	}
 	if !until.IsZero() {
 		extra.Until = until.UnixMicro()
 	}
@@ -100,6 +107,15 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	if err != nil {
 		return nil, err
 	}
+	var extra refreshExtra
+	if err := json.Unmarshal(record.Extra, &extra); err != nil {
+		return nil, fmt.Errorf("the record of a refresh token is damaged: %w", err)
+	}
+	// Who does not hold the key must not be able to end the family either, so
+	// this comes before reuse.
+	if !r.proved.meets(extra.Bound) {
+		return nil, invalidGrant(errors.New("the refresh token is bound to another key"))
+	}
 	if !record.Spent.IsZero() && !now.Before(record.Spent.Add(s.config.RefreshGrace)) {
 		if err := s.refreshReused(ctx, record); err != nil {
 			return nil, unavailable(err)
@@ -108,10 +124,6 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	}
 	if record.ExpiredAt(now) {
 		return nil, invalidGrant(ErrExpired)
-	}
-	var extra refreshExtra
-	if err := json.Unmarshal(record.Extra, &extra); err != nil {
-		return nil, fmt.Errorf("the record of a refresh token is damaged: %w", err)
 	}
 	granted, audience, err := s.narrow(ctx, r, record)
 	if err != nil {

@@ -31,6 +31,10 @@ type Secret struct {
 	// in PHC format, bcrypt, and PBKDF2 with SHA-256 as Django has it. If the
 	// clients implement SecretUpgrader, they are replaced when they are used.
 	Hash string
+	// Sealed is there instead of a Hash for a client that authenticates by
+	// "client_secret_jwt": what it sends is made with the secret, so the
+	// server has to know that. Server.NewClient seals it.
+	Sealed string
 	// Expires is the first moment the secret is no longer accepted; zero for
 	// never.
 	Expires time.Time
@@ -45,6 +49,13 @@ type SecretUpgrader interface {
 }
 
 func (s Secret) check() error {
+	if s.Sealed != "" {
+		if s.Hash != "" {
+			return errors.New("a secret has both Hash and Sealed")
+		}
+		_, _, err := parseSealed(s.Sealed)
+		return err
+	}
 	_, err := parseHash(s.Hash)
 	return err
 }

@@ -21,6 +21,7 @@ type Server struct {
 	metadata string // path of the metadata
 	grants   map[string]Grant
 	keeper   *keeper
+	remote   *remoteKeys
 	polls    polls
 	guesses  guesses
 	// crossOrigin keeps forms of other sites from the authorization endpoint.
@@ -44,6 +45,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, path: issuer.Path, metadata: metadataPath + issuer.Path, keeper: newKeeper()}
+	s.remote = newRemoteKeys(config.Assertions.client(), config.Now)
 	s.grants = map[string]Grant{}
 	for _, g := range config.Grants {
 		s.grants[g.Type] = g
@@ -166,7 +168,14 @@ func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client,
 		if err := checkSecret(plain); err != nil {
 			return nil, "", err
 		}
-		c.Secrets = append(c.Secrets[:len(c.Secrets):len(c.Secrets)], Secret{Hash: HashGenerated(plain)})
+		kept := Secret{Hash: HashGenerated(plain)}
+		if c.AuthMethod == methodSecretJWT {
+			var err error
+			if kept, err = s.sealSecret(c.ID, plain); err != nil {
+				return nil, "", err
+			}
+		}
+		c.Secrets = append(c.Secrets[:len(c.Secrets):len(c.Secrets)], kept)
 	}
 	all, err := s.allScopes(ctx)
 	if err != nil {
@@ -175,10 +184,7 @@ func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client,
 	if unknown := c.Scopes.Without(all); len(unknown) > 0 {
 		return nil, "", fmt.Errorf("authserver: client %q: Scopes %q are not among the server's %q", c.ID, []string(unknown), []string(all))
 	}
-	errs := []error{c.Check()}
-	if s.format(&c) == FormatJWT && s.config.Keys == nil {
-		errs = append(errs, fmt.Errorf("authserver: client %q: AccessTokenFormat %s needs Config.Keys", c.ID, FormatJWT))
-	}
+	errs := []error{c.Check(), s.supports(&c)}
 	for _, uri := range c.RedirectURIs {
 		if err := checkRedirectURI(uri, s.redirectSchemes(&c), s.config.InsecureHTTPRedirects); err != nil {
 			errs = append(errs, fmt.Errorf("authserver: client %q: redirect URI %q: %w", c.ID, uri, err))

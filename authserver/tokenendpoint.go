@@ -28,7 +28,11 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form Form) (
 	if !client.MayUse(grantType) || client.Public() && !grant.Public {
 		return client, &Error{Code: codeUnauthorizedClient, Description: "the client may not use this grant type"}
 	}
-	request := &GrantRequest{Client: client, Form: form, server: s}
+	proved, err := s.confirm(r, client)
+	if err != nil {
+		return client, err
+	}
+	request := &GrantRequest{Client: client, Form: form, server: s, proved: proved}
 	issue, err := grant.Handle(ctx, request)
 	if err != nil {
 		return client, err

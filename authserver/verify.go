@@ -63,7 +63,7 @@ func (s *Server) Verify(ctx context.Context, token string) (*sneck.Token, error)
 	}
 	return &sneck.Token{
 		Issuer: s.config.Issuer, Subject: r.Subject, ClientID: r.Client, Audience: r.Audience,
-		Scopes: r.Scopes, ID: extra.ID, Type: typeBearer,
+		Scopes: r.Scopes, ID: extra.ID, Type: extra.Bound.tokenType(), Confirmation: extra.Bound.public(),
 		IssuedAt: r.Issued, NotBefore: r.NotBefore, Expires: r.Expires,
 		Username: extra.Username, AuthTime: extra.authTime(), ACR: extra.ACR,
 		VerifiedAt: asked, Source: "store", RawClaims: claims,
