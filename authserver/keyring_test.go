@@ -65,6 +65,14 @@ func newRingWorld(t *testing.T, m *authserver.Memory, c *clock, change ...func(*
 	return w
 }
 
+// days is some time, less if tests are to be quick.
+func days(n int) time.Duration {
+	if testing.Short() && n > 40 {
+		n = 40
+	}
+	return time.Duration(n) * 24 * time.Hour
+}
+
 func kidOf(t *testing.T, token string) string {
 	t.Helper()
 	parsed, err := josejwt.ParseSigned(token, allAlgorithms)
@@ -91,7 +99,7 @@ func TestKeyRingRotatesWithOverlap(t *testing.T) {
 	var cached []published
 	var alive []issued
 	kids := map[string]bool{}
-	for c.now.Before(epoch.Add(100 * 24 * time.Hour)) {
+	for c.now.Before(epoch.Add(days(100))) {
 		// Hours, then minutes.
 		c.now = c.now.Add(time.Duration(random.Int64N(int64(12 * time.Hour))))
 		for range 4 {
@@ -120,7 +128,7 @@ func TestKeyRingRotatesWithOverlap(t *testing.T) {
 		}
 		require.LessOrEqual(t, len(keysAt(t, servers[0]).Keys), 2)
 	}
-	assert.Len(t, kids, 4, "one in 30 days")
+	assert.Len(t, kids, 1+int(days(100)/days(30)), "one in 30 days")
 }
 
 // The moments of one rotation, to the second.

@@ -60,10 +60,12 @@ level=INFO msg="token revoked" client=app kind=access
 		c.Hooks.Client = func(*http.Request, *authserver.Client) error {
 			return errors.Join(errBroken, errors.New("two\r\x1b[2Jlines"))
 		}
-	}, func(c *authserver.Config) { c.Logger = slog.New(bareHandler{&out}) })
+	}, func(c *authserver.Config) { c.Logger = bareLogger(&out) })
 	w.post("/token", credentialsGrant, as("app")...)
 	assert.Equal(t, "cause=client hook: the disk is gone; two??[2Jlines\n", out.String())
 }
+
+func bareLogger(out *bytes.Buffer) *slog.Logger { return slog.New(bareHandler{out}) }
 
 // A bareHandler writes the cause and quotes nothing.
 type bareHandler struct{ out *bytes.Buffer }
