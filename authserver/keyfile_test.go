@@ -93,7 +93,7 @@ func TestParseSigningKey(t *testing.T) {
 // wrong.
 func TestFileKeys(t *testing.T) {
 	var log bytes.Buffer
-	c := &clock{epoch}
+	c := newClock(epoch)
 	dir := t.TempDir()
 	signing, others := filepath.Join(dir, "signing.pem"), filepath.Join(dir, "others.json")
 	first, second := p256(t), p256(t)
@@ -123,19 +123,19 @@ func TestFileKeys(t *testing.T) {
 
 	write(others, set(second))
 	assert.Len(t, keysAt(t, w).Keys, 1, "it looks every ten seconds")
-	c.now = c.now.Add(10 * time.Second)
+	c.set(c.Now().Add(10 * time.Second))
 	assert.Len(t, keysAt(t, w).Keys, 2)
 	write(others, set(second, second))
-	c.now = c.now.Add(10 * time.Second)
+	c.set(c.Now().Add(10 * time.Second))
 	assert.Len(t, keysAt(t, w).Keys, 2)
 	require.NoError(t, os.Remove(signing))
-	c.now = c.now.Add(10 * time.Second)
+	c.set(c.Now().Add(10 * time.Second))
 	assert.Equal(t, kid, kidOf(t, w.issue(t, "jwt", "")))
 	assert.Contains(t, log.String(), `two keys have the ID "other"`)
 	assert.Contains(t, log.String(), "no such file")
 	write(signing, pemOf(t, "PRIVATE KEY", second))
 	write(others, pemOf(t, "PUBLIC KEY", first))
-	c.now = c.now.Add(10 * time.Second)
+	c.set(c.Now().Add(10 * time.Second))
 	assert.NotEqual(t, kid, kidOf(t, w.issue(t, "jwt", "")))
 	opened(t, token, keysAt(t, w))
 	assert.Contains(t, w.post("/token", credentialsGrant, as("jwt")...).body, `"expires_in":60,`)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,9 +31,16 @@ func sealer(t testing.TB, keys ...byte) *authserver.Sealer {
 }
 
 // A clock is a time that tests set.
-type clock struct{ now time.Time }
+type clock struct{ at atomic.Pointer[time.Time] }
 
-func (c *clock) Now() time.Time { return c.now }
+func newClock(at time.Time) *clock {
+	c := new(clock)
+	c.set(at)
+	return c
+}
+
+func (c *clock) Now() time.Time   { return *c.at.Load() }
+func (c *clock) set(at time.Time) { c.at.Store(&at) }
 
 // newRing returns a ring in the store by the clock.
 func newRing(t testing.TB, store authserver.Store, c *clock, change ...func(*authserver.KeyRingConfig)) *authserver.KeyRing {
@@ -86,7 +94,7 @@ func kidOf(t *testing.T, token string) string {
 // cached.
 func TestKeyRingRotatesWithOverlap(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	m, c := authserver.NewMemory(), &clock{epoch}
+	m, c := authserver.NewMemory(), newClock(epoch)
 	servers := []*world{newRingWorld(t, m, c), newRingWorld(t, m, c)}
 	type published struct {
 		at  time.Time
@@ -99,16 +107,16 @@ func TestKeyRingRotatesWithOverlap(t *testing.T) {
 	var cached []published
 	var alive []issued
 	kids := map[string]bool{}
-	for c.now.Before(epoch.Add(days(100))) {
+	for c.Now().Before(epoch.Add(days(100))) {
 		// Hours, then minutes.
-		c.now = c.now.Add(time.Duration(random.Int64N(int64(12 * time.Hour))))
+		c.set(c.Now().Add(time.Duration(random.Int64N(int64(12 * time.Hour)))))
 		for range 4 {
-			c.now = c.now.Add(time.Duration(random.Int64N(int64(8 * time.Minute))))
+			c.set(c.Now().Add(time.Duration(random.Int64N(int64(8 * time.Minute)))))
 			w := servers[random.IntN(2)]
 			for _, server := range servers {
-				cached = append(cached, published{c.now, keysAt(t, server)})
+				cached = append(cached, published{c.Now(), keysAt(t, server)})
 			}
-			for len(cached) > 0 && cached[0].at.Before(c.now.Add(-10*time.Minute)) {
+			for len(cached) > 0 && cached[0].at.Before(c.Now().Add(-10*time.Minute)) {
 				cached = cached[1:]
 			}
 			token := w.issue(t, "jwt", "")
@@ -117,8 +125,8 @@ func TestKeyRingRotatesWithOverlap(t *testing.T) {
 				_, claims := opened(t, token, p.set)
 				require.Equal(t, "jwt", claims["sub"])
 			}
-			alive = append(alive, issued{token, c.now.Add(time.Hour)})
-			for len(alive) > 0 && !c.now.Before(alive[0].expires) {
+			alive = append(alive, issued{token, c.Now().Add(time.Hour)})
+			for len(alive) > 0 && !c.Now().Before(alive[0].expires) {
 				alive = alive[1:]
 			}
 			for _, old := range alive {
@@ -133,7 +141,7 @@ func TestKeyRingRotatesWithOverlap(t *testing.T) {
 
 // The moments of one rotation, to the second.
 func TestKeyRingMoments(t *testing.T) {
-	m, c := authserver.NewMemory(), &clock{epoch.Add(500 * time.Millisecond)}
+	m, c := authserver.NewMemory(), newClock(epoch.Add(500*time.Millisecond))
 	w := newRingWorld(t, m, c)
 	ring := newRing(t, m, c)
 	first := kidOf(t, w.issue(t, "jwt", ""))
@@ -143,7 +151,7 @@ func TestKeyRingMoments(t *testing.T) {
 
 	const month = 30 * 24 * time.Hour
 	at := func(d time.Duration) (published int, signing string) {
-		c.now = epoch.Add(d)
+		c.set(epoch.Add(d))
 		return len(keysAt(t, w).Keys), kidOf(t, w.issue(t, "jwt", ""))
 	}
 	n, signing := at(month - 20*time.Minute - time.Second)
@@ -188,7 +196,7 @@ func local(t time.Time) time.Time { return time.Unix(t.Unix(), 0) }
 
 func TestKeyRingRotateAndRetire(t *testing.T) {
 	ctx := t.Context()
-	m, c := authserver.NewMemory(), &clock{epoch}
+	m, c := authserver.NewMemory(), newClock(epoch)
 	w, ring := newRingWorld(t, m, c), newRing(t, m, c)
 	old := w.issue(t, "jwt", "")
 	first := kidOf(t, old)
@@ -200,14 +208,14 @@ func TestKeyRingRotateAndRetire(t *testing.T) {
 	_, err = ring.Rotate(ctx, nil)
 	require.EqualError(t, err, `authserver: key "mine" is waiting already, and signs from 2030-01-02T03:24:05Z (hint: retire it first)`)
 	assert.Len(t, keysAt(t, w).Keys, 1, "the server has not looked yet")
-	c.now = c.now.Add(150 * time.Second)
+	c.set(c.Now().Add(150 * time.Second))
 	assert.Len(t, keysAt(t, w).Keys, 2)
-	c.now = epoch.Add(20 * time.Minute)
+	c.set(epoch.Add(20 * time.Minute))
 	assert.Equal(t, "mine", kidOf(t, w.issue(t, "jwt", "")))
 
 	// A key that somebody else has: what it signed is not good any more.
 	require.NoError(t, ring.Retire(ctx, first))
-	c.now = c.now.Add(150 * time.Second)
+	c.set(c.Now().Add(150 * time.Second))
 	assert.Len(t, keysAt(t, w).Keys, 1)
 	assert.JSONEq(t, `{"active":false}`, w.post("/introspect", "token="+old, as("api")...).body)
 
@@ -215,12 +223,12 @@ func TestKeyRingRotateAndRetire(t *testing.T) {
 	third, err := ring.Rotate(ctx, nil)
 	require.NoError(t, err)
 	require.NoError(t, ring.Retire(ctx, "mine"))
-	c.now = c.now.Add(150 * time.Second)
+	c.set(c.Now().Add(150 * time.Second))
 	assert.Equal(t, third.ID, kidOf(t, w.issue(t, "jwt", "")))
 
 	// The one that signs, and none waits.
 	require.NoError(t, ring.Retire(ctx, third.ID))
-	c.now = c.now.Add(150 * time.Second)
+	c.set(c.Now().Add(150 * time.Second))
 	fourth := kidOf(t, w.issue(t, "jwt", ""))
 	assert.NotContains(t, []string{first, "mine", third.ID}, fourth)
 
@@ -250,7 +258,7 @@ func TestKeyRingRotateAndRetire(t *testing.T) {
 
 // Sixteen servers start at once, and sixteen rotate at once: they agree.
 func TestKeyRingUnderConcurrency(t *testing.T) {
-	m, c := authserver.NewMemory(), &clock{epoch}
+	m, c := authserver.NewMemory(), newClock(epoch)
 	const n = 16
 	all := func(f func(*authserver.KeyRing) error) (failed int) {
 		var wg sync.WaitGroup
@@ -292,7 +300,7 @@ func (s *flakyStore) Get(ctx context.Context, key authserver.Key) (authserver.Re
 // The keys do for some time without the store, and no longer.
 func TestKeyRingWithoutTheStore(t *testing.T) {
 	ctx := t.Context()
-	store, c := &flakyStore{Memory: authserver.NewMemory()}, &clock{epoch}
+	store, c := &flakyStore{Memory: authserver.NewMemory()}, newClock(epoch)
 	store.err = errBroken
 	ring := newRing(t, store, c)
 	_, err := ring.KeySet(ctx)
@@ -309,16 +317,16 @@ func TestKeyRingWithoutTheStore(t *testing.T) {
 	assert.Zero(t, store.asked)
 
 	store.err = errBroken
-	c.now = epoch.Add(150 * time.Second)
+	c.set(epoch.Add(150 * time.Second))
 	for range 1000 {
 		_, err = ring.KeySet(ctx)
 		require.NoError(t, err)
 	}
 	assert.Equal(t, 1, store.asked, "a store that fails is not asked for every token")
-	c.now = epoch.Add(10*time.Minute - 1)
+	c.set(epoch.Add(10*time.Minute - 1))
 	_, err = ring.KeySet(ctx)
 	require.NoError(t, err)
-	c.now = epoch.Add(10 * time.Minute)
+	c.set(epoch.Add(10 * time.Minute))
 	_, err = ring.KeySet(ctx)
 	require.ErrorIs(t, err, errBroken, "the others may have taken the key back")
 	store.err = nil
@@ -333,13 +341,13 @@ func TestKeyRingWithoutTheStore(t *testing.T) {
 
 // A ring of hundreds of versions is found in few steps.
 func TestKeyRingIsFoundQuickly(t *testing.T) {
-	store, c := &flakyStore{Memory: authserver.NewMemory()}, &clock{epoch}
+	store, c := &flakyStore{Memory: authserver.NewMemory()}, newClock(epoch)
 	often := func(k *authserver.KeyRingConfig) { k.RotateEvery = time.Hour }
 	ring := newRing(t, store, c, often)
 	for range 300 {
 		_, err := ring.KeySet(t.Context())
 		require.NoError(t, err)
-		c.now = c.now.Add(time.Hour)
+		c.set(c.Now().Add(time.Hour))
 	}
 	store.asked = 0
 	list, err := newRing(t, store, c, often).List(t.Context())
@@ -353,7 +361,7 @@ func TestKeyRingIsFoundQuickly(t *testing.T) {
 
 func TestKeyRingIsSealed(t *testing.T) {
 	ctx := t.Context()
-	m, c := authserver.NewMemory(), &clock{epoch}
+	m, c := authserver.NewMemory(), newClock(epoch)
 	ring := newRing(t, m, c)
 	_, err := ring.KeySet(ctx)
 	require.NoError(t, err)
@@ -402,7 +410,7 @@ func TestKeyRingIsSealed(t *testing.T) {
 // Unsealed keys can be had by name, and be sealed later.
 func TestKeyRingUnsealed(t *testing.T) {
 	ctx := t.Context()
-	m, c := authserver.NewMemory(), &clock{epoch}
+	m, c := authserver.NewMemory(), newClock(epoch)
 	unsealed := func(k *authserver.KeyRingConfig) { k.Sealer, k.InsecureUnsealed = nil, true }
 	both := func(k *authserver.KeyRingConfig) { k.InsecureUnsealed = true }
 	_, err := newRing(t, m, c, unsealed).KeySet(ctx)
@@ -412,7 +420,7 @@ func TestKeyRingUnsealed(t *testing.T) {
 	ring := newRing(t, m, c, both)
 	_, err = ring.Rotate(ctx, nil)
 	require.NoError(t, err)
-	c.now = epoch.Add(20 * time.Minute)
+	c.set(epoch.Add(20 * time.Minute))
 	_, err = newRing(t, m, c).KeySet(ctx)
 	require.NoError(t, err, "what it needs is sealed by now")
 }
@@ -435,7 +443,7 @@ authserver: KeyRing: Algorithm "HS256" is not supported (hint: ES256, RS256, EdD
 // outlives the key that it was signed by.
 func TestKeyRingAlgorithms(t *testing.T) {
 	for _, alg := range []string{"ES256", "ES384", "ES512", "EdDSA", "RS256", "PS256"} {
-		m, c := authserver.NewMemory(), &clock{epoch}
+		m, c := authserver.NewMemory(), newClock(epoch)
 		w := newRingWorld(t, m, c, func(k *authserver.KeyRingConfig) { k.Algorithm, k.Overlap = alg, 10*time.Minute })
 		got := w.post("/token", credentialsGrant, as("jwt")...)
 		assert.Contains(t, got.body, `"expires_in":600,`)

@@ -24,7 +24,7 @@ import (
 // one.
 func TestVerifierThroughRotations(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	m, c := authserver.NewMemory(), &clock{epoch}
+	m, c := authserver.NewMemory(), newClock(epoch)
 	var handler atomic.Pointer[world]
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -66,11 +66,11 @@ func TestVerifierThroughRotations(t *testing.T) {
 	kids := map[string]bool{}
 	var last string
 	steps := 0
-	for ; c.now.Before(epoch.Add(days(100))); steps++ {
+	for ; c.Now().Before(epoch.Add(days(100))); steps++ {
 		// It asks often enough around rotations to have all keys in time.
-		c.now = c.now.Add(time.Duration(random.Int64N(int64(9 * time.Minute))))
+		c.set(c.Now().Add(time.Duration(random.Int64N(int64(9 * time.Minute)))))
 		if random.IntN(8) == 0 {
-			c.now = c.now.Add(time.Duration(random.Int64N(int64(20 * time.Hour))))
+			c.set(c.Now().Add(time.Duration(random.Int64N(int64(20 * time.Hour)))))
 		}
 		token := w.issue(t, "jwt", "")
 		got, err := verify(token)
@@ -99,7 +99,7 @@ func TestVerifierThroughRotations(t *testing.T) {
 	require.NoError(t, keys.Retire(t.Context(), kidOf(t, stolen)))
 	_, err = w.Verify(context.Background(), stolen)
 	require.ErrorIs(t, err, sneck.ErrUnrecognized, "at once, where it was said")
-	c.now = c.now.Add(10 * time.Minute)
+	c.set(c.Now().Add(10 * time.Minute))
 	_, err = verify(stolen)
 	require.ErrorIs(t, err, sneck.ErrInvalid)
 	_, err = verify(w.issue(t, "jwt", ""))
