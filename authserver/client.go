@@ -63,7 +63,7 @@ type Client struct {
 	// JWKS is a JWK Set of the client's public keys, for "private_key_jwt",
 	// and certificates ("x5c"), for "self_signed_tls_client_auth". JWKSURI is
 	// where it can be had instead.
-	JWKS    json.RawMessage
+	JWKS    json.RawMessage `json:",omitempty"`
 	JWKSURI string
 	// Certificate is what the client's certificate says who it is, for
 	// "tls_client_auth".

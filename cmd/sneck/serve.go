@@ -16,6 +16,8 @@ type serveCommand struct {
 	Listen string `default:"127.0.0.1:8080" from:"SNECK_LISTEN" placeholder:"ADDR" help:"Address to listen at, such as ${default}; port 0 is any free one ($$SNECK_LISTEN)."`
 	Issuer string `from:"SNECK_ISSUER" placeholder:"URL" help:"URL under which clients reach the server; http and the address if that is of this machine only ($$SNECK_ISSUER)."`
 	JSON   bool   `name:"log-json" help:"Log JSON objects."`
+
+	keysFlags
 }
 
 // Help is printed below the flags.
@@ -23,7 +25,8 @@ func (*serveCommand) Help() string {
 	return `The server issues tokens at /token, answers at /introspect and /revoke, and
 describes itself at /.well-known/oauth-authorization-server. It logs to the
 standard error. Clients are registered with "sneck client create", also while
-it runs. Without TLS of its own, it belongs behind a proxy that has it.
+it runs. With --sealing-key it signs JWTs for those that are to have them, with
+keys that it makes and replaces by itself, and publishes them at /jwks. Without TLS of its own, it belongs behind a proxy that has it.
 
 Examples:
 
@@ -56,11 +59,15 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		}
 		issuer = "http://" + l.Addr().String()
 	}
+	sealer, err := c.sealer()
+	if err != nil {
+		return err
+	}
 	// What is wrong is said before there is a database.
 	memory := authserver.NewMemory()
 	config := authserver.Config{
 		Issuer: issuer, Store: memory, Clients: memory, Scopes: registeredScopes{memory}, Logger: logger,
-		Sweep: authserver.Sweep{Interval: sweepInterval},
+		Sweep: authserver.Sweep{Interval: sweepInterval}, Sealer: sealer,
 	}
 	if _, err := authserver.New(config); err != nil {
 		return usageError(fmt.Errorf("--issuer: %w", err), "sneck serve --help")
@@ -71,6 +78,10 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	}
 	defer store.Close()
 	config.Store, config.Clients, config.Scopes = store, store, registeredScopes{store}
+	config.Keys, err = c.source(ctx, authserver.KeyRingConfig{Store: store, Sealer: sealer, Logger: logger})
+	if err != nil {
+		return err
+	}
 	server, err := authserver.New(config)
 	if err != nil {
 		return err
