@@ -34,7 +34,10 @@ const forever = time.Duration(math.MaxInt64)
 
 // fresh reports whether the verdict may be used without asking.
 func (v *verdict) fresh(now moment, bound time.Duration) bool {
-	age := now.since(v.asked)
+	return v.freshAt(now.since(v.asked), bound)
+}
+
+func (v *verdict) freshAt(age, bound time.Duration) bool {
 	return age >= 0 && age < v.hard && age <= bound
 }
 
@@ -57,6 +60,10 @@ type entry struct {
 	// be asked is not asked again for this token's sake.
 	retryAt atomic.Int64
 }
+
+// known reports whether the token was active when it was asked about last, and
+// so is no invention. There may be no entry.
+func (e *entry) known() bool { return e != nil && e.verdict.Load().token != nil }
 
 // answer returns what Verify returns to those who asked. The token may have
 // expired on the way.
