@@ -31,7 +31,9 @@ func bench(b *testing.B, h http.Handler, path, form string, header []string) {
 
 func BenchmarkServer(b *testing.B) {
 	m := authserver.NewMemory()
-	srv, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m})
+	ring, err := authserver.NewKeyRing(authserver.KeyRingConfig{Store: m, Sealer: sealer(b, 1)})
+	require.NoError(b, err)
+	srv, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, Keys: ring})
 	require.NoError(b, err)
 	app, appSecret, err := srv.NewClient(b.Context(), authserver.Client{
 		Grants: []string{authserver.GrantClientCredentials}, Scopes: []string{"read"}, Audience: []string{api},
@@ -42,12 +44,26 @@ func BenchmarkServer(b *testing.B) {
 	require.NoError(b, err)
 	require.NoError(b, m.PutClient(b.Context(), rs))
 
+	signing := *app
+	signing.ID, signing.AccessTokenFormat = "signing", authserver.FormatJWT
+	require.NoError(b, m.PutClient(b.Context(), &signing))
 	token := authserver.NewAccessToken()
 	require.NoError(b, m.Create(b.Context(), authserver.Record{
 		Key: authserver.KeyOf(token), Kind: authserver.KindAccess, Client: app.ID, Subject: app.ID, Audience: []string{api},
 	}))
 	b.Run("token", func(b *testing.B) {
 		bench(b, srv, "/token", credentialsGrant+"&scope=read", basic(app.ID, appSecret))
+	})
+	b.Run("token that is a JWT", func(b *testing.B) {
+		bench(b, srv, "/token", credentialsGrant+"&scope=read", basic(signing.ID, appSecret))
+	})
+	b.Run("keys", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if got := get(srv, issuer+"/jwks"); got.status != http.StatusOK {
+				b.Fatal(got)
+			}
+		}
 	})
 	b.Run("introspect", func(b *testing.B) {
 		bench(b, srv, "/introspect", "token="+token, basic(rs.ID, rsSecret))
