@@ -99,7 +99,7 @@ func ExampleMutualTLS() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := http.Server{Handler: srv, TLSConfig: &tls.Config{ClientAuth: tls.RequestClientCert}}
+	server := &http.Server{Handler: srv, TLSConfig: &tls.Config{ClientAuth: tls.RequestClientCert}}
 	_ = server // server.ListenAndServeTLS("cert.pem", "key.pem")
 
 	_, _, err = srv.NewClient(context.Background(), authserver.Client{
