@@ -237,7 +237,8 @@ func TestAC10_AC11_PrivateKeyJWT(t *testing.T) {
 		{"garbage", "!", malformed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t)
+			var log bytes.Buffer
+			w := newWorld(t, withLog(&log))
 			w.putClient(t, authserver.Client{AuthMethod: "private_key_jwt", JWKS: keySet(t, k)})
 			w.putClient(t, authserver.Client{ID: "other signer", AuthMethod: "private_key_jwt", JWKS: keySet(t, newSigner(t, jose.ES256, "a"))})
 			require.Equal(t, test.want, w.post("/token", credentialsGrant+assertionForm(test.assertion)))
@@ -245,6 +246,10 @@ func TestAC10_AC11_PrivateKeyJWT(t *testing.T) {
 				got := w.post(path, credentialsGrant+"&token=x"+assertionForm(test.assertion))
 				assert.Equal(t, 401, got.status, "at %s, as it was used before or is not good", path)
 			}
+			for part := range strings.SplitSeq(test.assertion, ".") {
+				assert.False(t, len(part) > 8 && strings.Contains(log.String(), part), "it is in the log")
+			}
+			assert.NotContains(t, log.String(), "jti-")
 		})
 	}
 }

@@ -532,3 +532,36 @@ func TestAP08_EveryWayToAuthenticate(t *testing.T) {
 	p := proof(t, newSigner(t, jose.ES256, ""), "htu", "https://mtls.example.com/token")
 	assert.Equal(t, 200, w.post("/token", credentialsGrant, append(as("app"), "DPoP", p)...).status)
 }
+
+// A token that is bound to a key does not introspect for who only has the
+// token.
+func TestBoundTokensDoNotIntrospectByThemselves(t *testing.T) {
+	mine, k := certificate(t, nil), newSigner(t, jose.ES256, "")
+	w := newWorld(t, func(c *authserver.Config) { c.MutualTLS = &authserver.MutualTLS{} })
+	client, err := w.memory.Client(t.Context(), "api")
+	require.NoError(t, err)
+	c := *client
+	c.ID, c.Audience, c.Scopes = "bound", []string{issuer}, scopes.Set{authserver.IntrospectionScope}
+	c.Grants, c.CertificateBound = []string{authserver.GrantClientCredentials}, true
+	require.NoError(t, w.memory.PutClient(t.Context(), &c))
+	token := func(header ...string) string {
+		r := request("/token", credentialsGrant+"&scope="+authserver.IntrospectionScope, append(as("bound"), header...)...)
+		got := send(w, shows(r, mine))
+		require.Equal(t, 200, got.status, got.body)
+		var a struct {
+			Token string `json:"access_token"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(got.body), &a))
+		return a.Token
+	}
+	ask := func(token string, chain ...certified) reply {
+		return send(w, shows(request("/introspect", "token=x", "Authorization", "Bearer "+token), chain...))
+	}
+	refused := jsonReply(401, `{"error":"invalid_token","error_description":"the token is bound to a key: authenticate in another way"}`,
+		"WWW-Authenticate", `Bearer error="invalid_token"`)
+	byCertificate := token()
+	assert.Equal(t, refused, ask(byCertificate))
+	assert.Equal(t, refused, ask(byCertificate, certificate(t, nil)))
+	assert.Equal(t, jsonReply(200, `{"active":false}`), ask(byCertificate, mine))
+	assert.Equal(t, refused, ask(token("DPoP", proof(t, k)), mine))
+}

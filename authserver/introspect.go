@@ -120,6 +120,14 @@ func (s *Server) bearerOf(r *http.Request, form Form, token string) (*Client, er
 		invalid.Description = "the token is not meant for this server: ask for its issuer as the resource"
 		return nil, invalid
 	}
+	_, extra, err := s.claims(record)
+	if err != nil {
+		return nil, err
+	}
+	if !(confirmation{X5T: s.config.MutualTLS.thumbprint(r)}).meets(extra.Bound) {
+		invalid.Description = "the token is bound to a key: authenticate in another way"
+		return nil, invalid
+	}
 	caller, err := s.config.Clients.Client(ctx, record.Client)
 	if errors.Is(err, ErrNotFound) {
 		return nil, invalid

@@ -268,3 +268,26 @@ func TestKeySetMistakes(t *testing.T) {
 		assert.ErrorContains(t, err, name)
 	}
 }
+
+// How the user was authenticated is in the token, also in those that come of a
+// refresh.
+func TestJWTSaysHowTheUserWasAuthenticated(t *testing.T) {
+	keys, err := authserver.StaticKeys(authserver.SigningKey{Signer: p256(t)})
+	require.NoError(t, err)
+	w := newCodeWorld(t, func(c *authserver.Config) { c.Keys, c.AccessTokenFormat = keys, authserver.FormatJWT })
+	got := w.post("/token", exchange(w.code(t, "web")), as("web")...)
+	for range 2 {
+		var a pair
+		require.NoError(t, json.Unmarshal([]byte(got.body), &a), got.body)
+		_, claims := opened(t, a.Access, keysAt(t, w))
+		assert.Equal(t, map[string]any{
+			"iss": issuer, "sub": "user-1", "aud": api, "client_id": "web", "scope": "read write", "jti": claims["jti"],
+			"iat": float64(epoch.Unix()), "exp": float64(epoch.Add(time.Hour).Unix()),
+			"auth_time": float64(epoch.Unix() - 60), "acr": "mfa", "username": "alice", "org": "acme",
+		}, claims)
+		verified, err := w.Verify(t.Context(), a.Access)
+		require.NoError(t, err)
+		assert.Equal(t, []any{"alice", "mfa", epoch.Unix() - 60}, []any{verified.Username, verified.ACR, verified.AuthTime.Unix()})
+		got = w.post("/token", "grant_type=refresh_token&refresh_token="+a.Refresh, as("web")...)
+	}
+}
