@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -57,6 +58,7 @@ type AuthorizationRequest struct {
 	Form Form
 
 	server    *Server
+	from      netip.Addr
 	state     string
 	named     bool // the client has named the redirect URI
 	challenge challenge
@@ -121,6 +123,7 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		s.page(w, r, nil, http.StatusBadRequest, err.Error(), nil)
 		return
 	}
+	a.from = s.address(r)
 	if err := s.checkAuthorization(r.Context(), a); err != nil {
 		s.redirectError(w, r, a, err)
 		return
@@ -234,7 +237,7 @@ func (s *Server) redirectError(w http.ResponseWriter, r *http.Request, a *Author
 	switch {
 	case errors.As(err, &e):
 	case errors.Is(err, ErrAccessDenied):
-		e = &Error{Code: "access_denied", Description: "the user does not approve"}
+		e = &Error{Code: codeAccessDenied, Description: "the user does not approve"}
 	case errors.Is(err, ErrLoginRequired):
 		e = &Error{Code: "login_required", Description: "the user is not signed in"}
 	case errors.Is(err, ErrConsentRequired):
@@ -243,6 +246,15 @@ func (s *Server) redirectError(w http.ResponseWriter, r *http.Request, a *Author
 		e = unavailable(err)
 	}
 	s.logRefusal(r, a.Client, e, http.StatusSeeOther)
+	if e.Code == codeAccessDenied {
+		event := Event{
+			Kind: EventAuthorizationDenied, Client: a.Client.ID, Grant: GrantAuthorizationCode,
+			Scopes: a.Scopes, Audience: a.Audience, Address: a.from,
+		}
+		if s.observe(r.Context(), event) != nil {
+			e = unavailable(nil)
+		}
+	}
 	params := url.Values{"error": {e.Code}}
 	if e.Description != "" {
 		params.Set("error_description", e.Description)

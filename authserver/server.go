@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/sneckauth/sneck"
 	"github.com/sneckauth/sneck/scopes"
@@ -22,7 +23,8 @@ type Server struct {
 	grants   map[string]Grant
 	keeper   *keeper
 	polls    polls
-	guesses  guesses
+	local    *MemoryLimiter // when the configured one fails, and for events
+	lost     atomic.Int64   // events that the audit could not take
 	// crossOrigin keeps forms of other sites from the authorization endpoint.
 	crossOrigin http.CrossOriginProtection
 }
@@ -43,7 +45,8 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, path: issuer.Path, metadata: metadataPath + issuer.Path, keeper: newKeeper()}
+	s := &Server{config: config, path: issuer.Path, metadata: metadataPath + issuer.Path, keeper: newKeeper(&config)}
+	s.local = NewMemoryLimiter(localKeys, config.Now)
 	s.grants = map[string]Grant{}
 	for _, g := range config.Grants {
 		s.grants[g.Type] = g
@@ -79,7 +82,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveMetadata(w, r)
 		return
 	}
-	var serve func(http.ResponseWriter, *http.Request, Form) (*Client, error)
 	path := r.URL.Path
 	if below, ok := strings.CutPrefix(path, s.path); ok && strings.HasPrefix(below, "/") {
 		path = below
@@ -96,28 +98,42 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.NotFound(w, r)
 			return
 		}
-		serve = s.serveDeviceAuthorization
+		s.servePost(w, r, limitDevice, s.config.Limits.Device, s.serveDeviceAuthorization)
 	case pathToken:
-		serve = s.serveToken
+		s.servePost(w, r, limitToken, s.config.Limits.Token, s.serveToken)
 	case pathIntrospect:
-		serve = s.serveIntrospect
+		s.servePost(w, r, limitIntrospect, s.config.Limits.Introspect, s.serveIntrospect)
 	case pathRevoke:
-		serve = s.serveRevoke
+		s.servePost(w, r, limitRevoke, s.config.Limits.Revoke, s.serveRevoke)
 	default:
 		http.NotFound(w, r)
-		return
 	}
+}
+
+// localKeys is how many keys the server's own limiter remembers.
+const localKeys = 1 << 14
+
+// servePost answers where clients come with a form.
+func (s *Server) servePost(w http.ResponseWriter, r *http.Request, what string, limit EndpointLimit,
+	serve func(http.ResponseWriter, *http.Request, Form) (*Client, error)) {
 	if r.Method != http.MethodPost {
 		s.refuse(w, r, nil, methodNotAllowed(w, "POST"))
 		return
 	}
-	form, err := s.config.Decoder(w, r)
+	err := s.limitAddress(r, what, limit.Address)
+	if err == nil && what != limitIntrospect {
+		err = s.auditable(r.Context())
+	}
+	var form Form
+	if err == nil {
+		form, err = s.config.Decoder(w, r)
+	}
 	if err != nil {
 		s.refuse(w, r, nil, err)
 		return
 	}
 	if client, err := serve(w, r, form); err != nil {
-		s.refuse(w, r, client, err)
+		s.refuse(w, r, client, s.limitFailure(r, form, err))
 	}
 }
 
@@ -130,6 +146,11 @@ func (s *Server) serveBrowser(w http.ResponseWriter, r *http.Request, grantType 
 	case r.Method != http.MethodGet && r.Method != http.MethodPost:
 		s.refuse(w, r, nil, methodNotAllowed(w, "GET, POST"))
 	default:
+		if err := s.auditable(r.Context()); err != nil {
+			protectPage(w.Header())
+			s.page(w, r, nil, http.StatusServiceUnavailable, "the server can not answer at the moment", err)
+			return
+		}
 		serve(w, r)
 	}
 }
@@ -162,7 +183,11 @@ func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client,
 		if err := checkSecret(plain); err != nil {
 			return nil, "", err
 		}
-		c.Secrets = append(c.Secrets[:len(c.Secrets):len(c.Secrets)], Secret{Hash: HashGenerated(plain)})
+		hash, err := s.HashSecret(ctx, plain, true)
+		if err != nil {
+			return nil, "", err
+		}
+		c.Secrets = append(c.Secrets[:len(c.Secrets):len(c.Secrets)], Secret{Hash: hash})
 	}
 	all, err := s.allScopes(ctx)
 	if err != nil {

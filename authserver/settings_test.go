@@ -14,6 +14,7 @@ import (
 
 // TestSettings has a test for each row of the list of settings.
 func TestSettings(t *testing.T) {
+	t.Run("client_secret_hasher", settingHasher)
 	t.Run("access_token_expire_seconds", settingAccessTokenTTL)
 	t.Run("access_token_model", settingStore)
 	t.Run("access_token_generator", settingGenerator)
