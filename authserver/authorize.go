@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,9 +108,9 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	form, err := parseForm(r.URL.RawQuery)
+	form, err := readQuery(r)
 	if err != nil {
-		s.page(w, r, nil, http.StatusBadRequest, "the parameters are malformed or repeated", err)
+		s.pageError(w, r, err)
 		return
 	}
 	a, err := s.authorizationTarget(r.Context(), form)
@@ -260,6 +261,16 @@ func (s *Server) redirectError(w http.ResponseWriter, r *http.Request, a *Author
 		params.Set("error_description", e.Description)
 	}
 	s.redirect(w, r, a, params)
+}
+
+// pageError tells the user that something is wrong with the parameters.
+func (s *Server) pageError(w http.ResponseWriter, r *http.Request, err error) {
+	status := http.StatusBadRequest
+	var e *Error
+	if errors.As(err, &e) {
+		status = cmp.Or(e.Status, status)
+	}
+	s.page(w, r, nil, status, "the parameters are malformed, repeated or too long", err)
 }
 
 // page tells the user what is wrong where the client can not be told.

@@ -185,7 +185,7 @@ func TestAC17_AC22_NoRedirectToWhatIsNotRegistered(t *testing.T) {
 	} {
 		assert.Equal(t, page(test.want), w.ask(test.client, test.changes...), "%s %v", test.client, test.changes)
 	}
-	assert.Equal(t, page("the parameters are malformed or repeated"),
+	assert.Equal(t, page("the parameters are malformed, repeated or too long"),
 		get(w, issuer+"/authorize?client_id=web&client_id=web"))
 	for _, uri := range []string{"http://127.0.0.1/cb", "http://127.0.0.1:54321/cb"} {
 		assert.Equal(t, 303, w.ask("native", "redirect_uri", uri).status, uri)

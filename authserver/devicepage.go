@@ -23,9 +23,9 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	form, err := parseForm(r.URL.RawQuery)
+	form, err := readQuery(r)
 	if err != nil {
-		s.page(w, r, nil, http.StatusBadRequest, "the parameters are malformed or repeated", err)
+		s.pageError(w, r, err)
 		return
 	}
 	typed := form.Get("user_code")

@@ -74,6 +74,10 @@ const (
 // is mounted with http.StripPrefix. The metadata is at the root of the host
 // in any case, with the path of the issuer behind it (RFC 8414, section 3.1).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := checkHeaders(r.Header); err != nil {
+		s.refuse(w, r, nil, err)
+		return
+	}
 	if r.URL.Path == s.metadata {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			s.refuse(w, r, nil, methodNotAllowed(w, "GET, HEAD"))
