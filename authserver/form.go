@@ -13,7 +13,6 @@ import (
 	"github.com/sneckauth/sneck/internal/strictjson"
 )
 
-
 // Form holds the parameters of a request. A parameter without a value counts
 // as left out (RFC 6749, section 3.2).
 type Form url.Values

@@ -21,7 +21,6 @@ func tooMany(after string) reply {
 	return refusal(429, "temporarily_unavailable", "there were too many requests, wait as long as Retry-After says", "Retry-After", after)
 }
 
-
 // from sends a form from an address.
 func (w *world) from(address, path, form string, header ...string) reply {
 	r := request(path, form, header...)
