@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sneckauth/sneck/authserver"
-	"github.com/sneckauth/sneck/scopes"
 )
 
 func tooMany(after string) reply {
@@ -187,21 +186,6 @@ func TestLimitsOfUserCodes(t *testing.T) {
 		assert.Equal(t, 404, look(fmt.Sprintf("203.0.%d.%d:1", i%10, i), "BBBB-BBBB").status)
 	}
 	assert.Equal(t, 429, look(elsewhere, d.UserCode).status, "all together")
-}
-
-// A grant type of one's own is limited like the built-in ones.
-func TestLimitsOfCustomGrants(t *testing.T) {
-	w := newWorld(t, func(c *authserver.Config) {
-		c.Limits.Token.Client = rate(1)
-		c.Grants = []authserver.Grant{{Type: "urn:x", Handle: func(context.Context, *authserver.GrantRequest) (*authserver.Issue, error) {
-			return &authserver.Issue{}, nil
-		}}}
-	})
-	require.NoError(t, w.memory.PutClient(t.Context(), &authserver.Client{
-		ID: "c", Secrets: []authserver.Secret{{Hash: authserver.HashGenerated(secret)}}, Grants: []string{"urn:x"}, Scopes: scopes.Set{"read"}, Audience: []string{api},
-	}))
-	assert.Equal(t, 200, w.post("/token", "grant_type=urn:x", as("c")...).status)
-	assert.Equal(t, 429, w.post("/token", "grant_type=urn:x", as("c")...).status)
 }
 
 // brokenLimiter is one whose database is away.
