@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,6 +105,75 @@ func TestMaxStaleness(t *testing.T) {
 	}
 }
 
+// A policy may look into the body for what the token must grant, and only for
+// those whose token is good.
+func TestScopesOf(t *testing.T) {
+	asked := 0
+	policy := middleware.Policy{Scopes: scopes.All("read"), ScopesOf: func(r *http.Request, t *sneck.Token) (scopes.Requirement, error) {
+		asked++
+		body, err := io.ReadAll(r.Body)
+		if err != nil || t.Subject != "ann" {
+			return scopes.AnyToken(), errors.New("the cause")
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		switch string(body) {
+		case "nobody":
+			return scopes.Requirement{}, nil
+		case "by method":
+			return scopes.ReadWrite{}.Required(), nil
+		case "unclear":
+			return scopes.AnyToken(), errors.New("the cause")
+		}
+		return scopes.All(string(body)), nil
+	}}
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	guard := newGuard(t, func(c *middleware.Config) { c.ScopesInChallenges = true })
+	for _, test := range []struct {
+		authorization, body string
+		reason              middleware.Reason
+		status, asked       int
+		scope, answer       string
+	}{
+		{"", "write", middleware.ReasonNoToken, 401, 0, "read", ""},
+		{"Bearer unknown", "write", middleware.ReasonInvalid, 401, 0, "read", ""},
+		{"Bearer expired", "write", middleware.ReasonExpired, 401, 0, "read", ""},
+		{"Bearer sibling", "write", middleware.ReasonAudience, 401, 0, "read", ""},
+		{"Bearer read", "write", middleware.ReasonScope, 403, 1, "write", ""},
+		{"Bearer write", "write", ok, 200, 1, "", "write"},
+		{"Bearer write", "by method", ok, 200, 1, "", "by method"},
+		{"Bearer read", "by method", middleware.ReasonScope, 403, 1, "write", ""},
+		{"Bearer write", "nobody", middleware.ReasonForbidden, 403, 1, "", ""},
+		{"Bearer write", "unclear", middleware.ReasonRequest, 400, 1, "", ""},
+	} {
+		t.Run(test.authorization+" "+test.body, func(t *testing.T) {
+			asked = 0
+			r := do("POST", "/")
+			r.Body = io.NopCloser(strings.NewReader(test.body))
+			if test.authorization != "" {
+				r.Header.Set("Authorization", test.authorization)
+			}
+			rec := httptest.NewRecorder()
+			guard.Protect(policy)(echo).ServeHTTP(rec, r)
+			assert.Equal(t, test.status, rec.Code)
+			assert.Equal(t, test.asked, asked)
+			if test.status == http.StatusOK {
+				assert.Equal(t, test.answer, rec.Body.String())
+				return
+			}
+			assert.Equal(t, test.scope, challengeOf(t, rec).params["scope"])
+			assert.NotContains(t, rec.Body.String(), "cause")
+			r.Body = io.NopCloser(strings.NewReader(test.body))
+			assert.Equal(t, test.reason, guard.Check(r, policy).Reason)
+		})
+	}
+	policy.DangerouslyShadow = true
+	r := change(do("POST", "/"), set("Authorization", "Bearer read"))
+	r.Body = io.NopCloser(strings.NewReader("write"))
+	rec := httptest.NewRecorder()
+	guard.Protect(policy)(echo).ServeHTTP(rec, r)
+	assert.Equal(t, "write", rec.Body.String())
+}
+
 // A verdict of which nobody knows the age is too old for any bound.
 func TestStalenessOfUnknownAge(t *testing.T) {
 	guard := newGuard(t, func(c *middleware.Config) {
@@ -140,4 +211,15 @@ func TestNestedGuards(t *testing.T) {
 		handler.ServeHTTP(rec, get("Bearer "+token))
 		require.Equal(t, want, dump(rec))
 	}
+}
+
+// A policy that is in force does not change with the list it was made from.
+func TestPolicyIsCopied(t *testing.T) {
+	policy := middleware.Policy{Scopes: scopes.AnyToken(), ACR: []string{"gold"}}
+	handler := newGuard(t, func(*middleware.Config) {}).Protect(policy)(http.NotFoundHandler())
+	policy.ACR[0] = ""
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, get("Bearer read"))
+	assert.Equal(t, http.StatusUnauthorized, w.Code)
+	assert.Contains(t, w.Header().Get("WWW-Authenticate"), `acr_values="gold"`)
 }
