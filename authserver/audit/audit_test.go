@@ -233,11 +233,12 @@ func TestRotation(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "audit.jsonl")
 	l := open(t, path)
+	other := open(t, path)
 	record(t, l, 1)
 	require.NoError(t, l.Reopen(), "nothing has changed")
 	record(t, l, 2)
 	require.NoError(t, os.Rename(path, path+".1"))
-	record(t, l, 3) // still in the old one
+	record(t, other, 3) // still in the old one, by another process
 	require.NoError(t, l.Reopen())
 	record(t, l, 4, 5)
 

@@ -157,10 +157,16 @@ func (l *Log) Reopen() error {
 	if l.f == nil {
 		return ErrClosed
 	}
-	old, tip := l.f, l.tip
-	if err := l.sync(); err != nil {
+	// Others may have written to the old file last.
+	unlock, err := lock(l.f)
+	if err != nil {
+		return fmt.Errorf("audit: lock the file: %w", err)
+	}
+	defer unlock()
+	if err := errors.Join(l.sync(), l.adoptIfChanged()); err != nil {
 		return err
 	}
+	old, tip := l.f, l.tip
 	before, err := old.Stat()
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
