@@ -49,7 +49,7 @@ func (s *Server) serveDeviceAuthorization(w http.ResponseWriter, r *http.Request
 	if !client.MayUse(GrantDeviceCode) {
 		return client, &Error{Code: codeUnauthorizedClient, Description: "the client may not use this grant type"}
 	}
-	if err := s.limitClient(r, limitDevice, client, s.config.Limits.Device.Client); err != nil {
+	if err := s.limitClient(r, &s.limits.device, client); err != nil {
 		return client, err
 	}
 	audience, err := s.audience(client, form.Resources())

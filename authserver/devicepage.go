@@ -75,11 +75,8 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 
 // guess uses n units of the limits for wrong user codes.
 func (s *Server) guess(r *http.Request, n int) error {
-	limits := s.config.Limits
-	return s.tooMany(r, cmp.Or(
-		s.takeAddress(r, limitUserCode, n, limits.UserCodes),
-		s.take(r.Context(), LimitKey{What: limitUserCode + ".all"}, n, limits.AllUserCodes),
-	))
+	l := &s.limits.userCode
+	return s.tooMany(r, cmp.Or(s.takeAddress(r, l, n), s.take(r.Context(), LimitKey{What: l.client}, n, l.Client)))
 }
 
 // decide spends the user code and writes what the user has decided.

@@ -50,7 +50,7 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 	if err != nil {
 		return caller, err
 	}
-	if err := s.limitClient(r, limitIntrospect, caller, s.config.Limits.Introspect.Client); err != nil {
+	if err := s.limitClient(r, &s.limits.introspect, caller); err != nil {
 		return caller, err
 	}
 	token := form.Get("token")

@@ -90,15 +90,24 @@ func (l *Limits) prepare(now func() time.Time) error {
 	return errors.Join(errs...)
 }
 
-// The limits by name, as they are in keys and events.
-const (
-	limitToken      = "token"
-	limitIntrospect = "introspect"
-	limitRevoke     = "revoke"
-	limitDevice     = "device"
-	limitFailure    = "failure"
-	limitUserCode   = "user_code"
-)
+// A limit is an EndpointLimit with the names that its keys have, and events.
+type limit struct {
+	EndpointLimit
+	client, address string
+}
+
+func named(what string, e EndpointLimit) limit { return limit{e, what + ".client", what + ".address"} }
+
+// limits are those of a server.
+type limits struct{ token, introspect, revoke, device, failure, userCode limit }
+
+func (l *Limits) named() limits {
+	return limits{
+		token: named("token", l.Token), introspect: named("introspect", l.Introspect), revoke: named("revoke", l.Revoke),
+		device: named("device", l.Device), failure: named("failure", l.Failures),
+		userCode: limit{EndpointLimit{Client: l.AllUserCodes, Address: l.UserCodes}, "user_code.all", "user_code.address"},
+	}
+}
 
 // take uses n units of a limit, and returns a limitError if they are not there.
 func (s *Server) take(ctx context.Context, key LimitKey, n int, rate Rate) error {
@@ -129,27 +138,27 @@ func (e *limitError) Error() string {
 }
 
 // limitAddress counts a request that has not authenticated yet.
-func (s *Server) limitAddress(r *http.Request, what string, rate Rate) error {
-	return s.tooMany(r, s.takeAddress(r, what, 1, rate))
+func (s *Server) limitAddress(r *http.Request, l *limit) error {
+	return s.tooMany(r, s.takeAddress(r, l, 1))
 }
 
 // takeAddress limits nobody whose address is not known: it would be all such
 // together.
-func (s *Server) takeAddress(r *http.Request, what string, n int, rate Rate) error {
+func (s *Server) takeAddress(r *http.Request, l *limit, n int) error {
 	from := network(s.address(r))
 	if !from.IsValid() {
 		return nil
 	}
-	return s.take(r.Context(), LimitKey{What: what + ".address", Address: from}, n, rate)
+	return s.take(r.Context(), LimitKey{What: l.address, Address: from}, n, l.Address)
 }
 
 // limitClient counts a request of a client.
-func (s *Server) limitClient(r *http.Request, what string, c *Client, rate Rate) error {
-	key := LimitKey{What: what + ".client", Client: c.ID}
+func (s *Server) limitClient(r *http.Request, l *limit, c *Client) error {
+	key := LimitKey{What: l.client, Client: c.ID}
 	if c.Public() {
 		key.Address = network(s.address(r)) // anybody can say to be this client
 	}
-	return s.tooMany(r, s.take(r.Context(), key, 1, rate))
+	return s.tooMany(r, s.take(r.Context(), key, 1, l.Client))
 }
 
 // limitFailure counts what has failed with 401. It returns the error to be
@@ -169,11 +178,11 @@ func (s *Server) limitFailure(r *http.Request, form Form, err error) error {
 
 // failures uses n units of the limits for failed authentication.
 func (s *Server) failures(r *http.Request, claimed string, n int) error {
-	limits := s.config.Limits.Failures
-	err := s.takeAddress(r, limitFailure, n, limits.Address)
+	l := &s.limits.failure
+	err := s.takeAddress(r, l, n)
 	if claimed != "" {
-		key := LimitKey{limitFailure + ".client", claimed, network(s.address(r))}
-		err = cmp.Or(s.take(r.Context(), key, n, limits.Client), err)
+		key := LimitKey{l.client, claimed, network(s.address(r))}
+		err = cmp.Or(s.take(r.Context(), key, n, l.Client), err)
 	}
 	return s.tooMany(r, err)
 }
@@ -192,6 +201,9 @@ func claimedID(header http.Header, form Form) string {
 
 // tooMany turns the error of a limit into an answer, and reports it.
 func (s *Server) tooMany(r *http.Request, err error) error {
+	if err == nil {
+		return nil
+	}
 	var limited *limitError
 	if !errors.As(err, &limited) {
 		return err

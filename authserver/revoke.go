@@ -17,7 +17,7 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.limitClient(r, limitRevoke, client, s.config.Limits.Revoke.Client); err != nil {
+	if err := s.limitClient(r, &s.limits.revoke, client); err != nil {
 		return client, err
 	}
 	token := form.Get("token")

@@ -23,6 +23,7 @@ type Server struct {
 	grants   map[string]Grant
 	keeper   *keeper
 	polls    polls
+	limits   limits
 	local    *MemoryLimiter // when the configured one fails, and for events
 	lost     atomic.Int64   // events that the audit could not take
 	// crossOrigin keeps forms of other sites from the authorization endpoint.
@@ -46,6 +47,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, path: issuer.Path, metadata: metadataPath + issuer.Path, keeper: newKeeper(&config)}
+	s.limits = config.Limits.named()
 	s.local = NewMemoryLimiter(localKeys, config.Now)
 	s.grants = map[string]Grant{}
 	for _, g := range config.Grants {
@@ -102,13 +104,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.NotFound(w, r)
 			return
 		}
-		s.servePost(w, r, limitDevice, s.config.Limits.Device, s.serveDeviceAuthorization)
+		s.servePost(w, r, &s.limits.device, s.serveDeviceAuthorization)
 	case pathToken:
-		s.servePost(w, r, limitToken, s.config.Limits.Token, s.serveToken)
+		s.servePost(w, r, &s.limits.token, s.serveToken)
 	case pathIntrospect:
-		s.servePost(w, r, limitIntrospect, s.config.Limits.Introspect, s.serveIntrospect)
+		s.servePost(w, r, &s.limits.introspect, s.serveIntrospect)
 	case pathRevoke:
-		s.servePost(w, r, limitRevoke, s.config.Limits.Revoke, s.serveRevoke)
+		s.servePost(w, r, &s.limits.revoke, s.serveRevoke)
 	default:
 		http.NotFound(w, r)
 	}
@@ -118,14 +120,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 const localKeys = 1 << 14
 
 // servePost answers where clients come with a form.
-func (s *Server) servePost(w http.ResponseWriter, r *http.Request, what string, limit EndpointLimit,
+func (s *Server) servePost(w http.ResponseWriter, r *http.Request, l *limit,
 	serve func(http.ResponseWriter, *http.Request, Form) (*Client, error)) {
 	if r.Method != http.MethodPost {
 		s.refuse(w, r, nil, methodNotAllowed(w, "POST"))
 		return
 	}
-	err := s.limitAddress(r, what, limit.Address)
-	if err == nil && what != limitIntrospect {
+	err := s.limitAddress(r, l)
+	if err == nil && l != &s.limits.introspect {
 		err = s.auditable(r.Context())
 	}
 	var form Form

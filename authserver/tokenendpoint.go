@@ -17,7 +17,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form Form) (
 	if err != nil {
 		return nil, err
 	}
-	if err := s.limitClient(r, limitToken, client, s.config.Limits.Token.Client); err != nil {
+	if err := s.limitClient(r, &s.limits.token, client); err != nil {
 		return client, err
 	}
 	grantType := form.Get("grant_type")
