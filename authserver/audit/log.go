@@ -78,6 +78,7 @@ type Log struct {
 	tip   Tip
 	size  int64
 	dirty bool
+	buf   []byte
 	late  error // of a sync that nobody has waited for
 }
 
@@ -235,6 +236,7 @@ func (l *Log) flush(sync bool) {
 	l.mu.Lock()
 	b := l.batch
 	l.batch = newBatch()
+	l.batch.events = make([]authserver.Event, 0, len(b.events)) // as many as last time, likely
 	l.mu.Unlock()
 	if len(b.events) > 0 {
 		b.err = l.write(b.events, sync)
@@ -278,7 +280,7 @@ func (l *Log) write(events []authserver.Event, sync bool) (err error) {
 		return err
 	}
 	tip, size := l.tip, l.size
-	var data []byte
+	data := l.buf[:0]
 	for _, e := range events {
 		if data, tip, err = appendLine(data, tip, e); err != nil {
 			return err
@@ -296,6 +298,9 @@ func (l *Log) write(events []authserver.Event, sync bool) (err error) {
 		return fmt.Errorf("audit: %w", err)
 	}
 	l.tip, l.size = tip, size+int64(len(data))
+	if cap(data) <= maxLine {
+		l.buf = data
+	}
 	return nil
 }
 
