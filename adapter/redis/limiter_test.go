@@ -96,7 +96,7 @@ func TestLimiterStoresLittle(t *testing.T) {
 // for it with every request.
 func TestLimiterWithoutRedis(t *testing.T) {
 	server := redistest.Start(t)
-	l := connect(t, at(server.Address)).Limiter(100 * time.Millisecond)
+	l := connect(t, at(server.Address)).Limiter(time.Second)
 	key := authserver.LimitKey{What: "x", Client: "c"}
 	_, err := l.Take(t.Context(), key, 1, slowRate(1000))
 	require.NoError(t, err)
