@@ -6,8 +6,10 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -165,6 +167,32 @@ func TestLimitsOfFailuresSpareSlowVerification(t *testing.T) {
 	assert.Equal(t, 200, w.from(elsewhere, "/token", credentialsGrant, basic("c", chosen)...).status, "not locked out elsewhere")
 	assert.Equal(t, 200, w.from(here, "/token", credentialsGrant, basic("c", chosen)...).status, "it is known to be right now")
 	assert.EqualValues(t, 11, hasher.verified.Load())
+}
+
+// Guesses that come all at once are no way around the limit: those who wait
+// for their turn are looked at again.
+func TestLimitsOfFailuresWhileManyWait(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(6))
+	const slots, guesses, allowed = 3, 60, 10
+	synctest.Test(t, func(t *testing.T) {
+		hasher := &countingHasher{leave: make(chan struct{})}
+		w := newWorld(t, func(c *authserver.Config) { c.SecretHasher = hasher })
+		withHash(t, w, "$x-test$false$")
+		statuses := make(chan int, guesses)
+		for i := range guesses {
+			go func() { statuses <- w.from(here, "/token", credentialsGrant, basic("c", fmt.Sprint("guess ", i))...).status }()
+		}
+		synctest.Wait()
+		assert.EqualValues(t, slots, hasher.running.Load())
+		close(hasher.leave)
+		synctest.Wait()
+		count := map[int]int{}
+		for range guesses {
+			count[<-statuses]++
+		}
+		assert.Equal(t, map[int]int{401: allowed, 429: guesses - allowed}, count)
+		assert.LessOrEqual(t, hasher.verified.Load(), int64(allowed+slots))
+	})
 }
 
 func TestLimitsOfUserCodes(t *testing.T) {
