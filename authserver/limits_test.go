@@ -36,6 +36,9 @@ const (
 
 var none = authserver.Rate{InsecureUnlimited: true}
 
+// strict has failures limited as they are by default.
+func strict(c *authserver.Config) { c.Limits.Failures = authserver.EndpointLimit{} }
+
 func rate(n int) authserver.Rate { return authserver.Rate{Count: n, Per: time.Minute} }
 
 // Every endpoint has a limit for each client and one for each address, and
@@ -119,7 +122,7 @@ func TestLimitsGroupIPv6(t *testing.T) {
 // Wrong secrets are refused soon; the right one is not, wherever it comes from.
 func TestLimitsOfFailures(t *testing.T) {
 	failed := refusal(401, "invalid_client", "client authentication failed")
-	w := newWorld(t)
+	w := newWorld(t, strict)
 	for range 10 {
 		assert.Equal(t, failed, w.from(here, "/token", credentialsGrant, basic("app", "wrong")...))
 	}
@@ -130,7 +133,7 @@ func TestLimitsOfFailures(t *testing.T) {
 	assert.Equal(t, issued("read"), w.from(here, "/token", credentialsGrant, as("app")...), "who knows the secret gets in")
 
 	// Many clients, one address: a burst of 100.
-	w = newWorld(t)
+	w = newWorld(t, strict)
 	var statuses []int
 	for i := range 120 {
 		statuses = append(statuses, w.from(here, "/token", credentialsGrant, basic(fmt.Sprint("nobody-", i), "wrong")...).status)
@@ -153,7 +156,7 @@ func TestLimitsOfFailures(t *testing.T) {
 func TestLimitsOfFailuresSpareSlowVerification(t *testing.T) {
 	const chosen = "correct horse"
 	hasher := &countingHasher{}
-	w := newWorld(t, func(c *authserver.Config) { c.SecretHasher = hasher })
+	w := newWorld(t, strict, func(c *authserver.Config) { c.SecretHasher = hasher })
 	hash, err := w.HashSecret(t.Context(), chosen, false)
 	require.NoError(t, err)
 	withHash(t, w, hash)
@@ -176,11 +179,13 @@ func TestLimitsOfFailuresWhileManyWait(t *testing.T) {
 	const slots, guesses, allowed = 3, 60, 10
 	synctest.Test(t, func(t *testing.T) {
 		hasher := &countingHasher{leave: make(chan struct{})}
-		w := newWorld(t, func(c *authserver.Config) { c.SecretHasher = hasher })
+		w := newWorld(t, strict, func(c *authserver.Config) { c.SecretHasher = hasher })
 		withHash(t, w, "$x-test$false$")
 		statuses := make(chan int, guesses)
 		for i := range guesses {
-			go func() { statuses <- w.from(here, "/token", credentialsGrant, basic("c", fmt.Sprint("guess ", i))...).status }()
+			go func() {
+				statuses <- w.from(here, "/token", credentialsGrant, basic("c", fmt.Sprint("guess ", i))...).status
+			}()
 		}
 		synctest.Wait()
 		assert.EqualValues(t, slots, hasher.running.Load())
