@@ -19,8 +19,7 @@ import (
 // fuzzWorld has no limits, and clients of every kind.
 func fuzzWorld(t *testing.T) *world {
 	return newDeviceWorld(t, func(c *authserver.Config) {
-		c.Limits = authserver.Limits{Limiter: authserver.NewMemoryLimiter(1, nil)}
-		c.Limits.Failures = authserver.EndpointLimit{Client: none, Address: none}
+		c.Limits.Limiter = authserver.NewMemoryLimiter(1, nil)
 		c.Limits.UserCodes, c.Limits.AllUserCodes = none, none
 	})
 }

@@ -186,7 +186,6 @@ func TestVerificationIsLimitedAndCancellable(t *testing.T) {
 		hasher := &countingHasher{leave: make(chan struct{})}
 		w := newWorld(t, func(c *authserver.Config) {
 			c.SecretHasher = hasher
-			c.Limits.Failures = authserver.EndpointLimit{Client: none, Address: none}
 		})
 		withHash(t, w, "$x-test$false$")
 		ctx, cancel := context.WithCancel(t.Context())
@@ -228,7 +227,6 @@ func TestVerificationQueueIsBounded(t *testing.T) {
 		hasher := &countingHasher{leave: make(chan struct{})}
 		w := newWorld(t, func(c *authserver.Config) {
 			c.SecretHasher = hasher
-			c.Limits.Failures = authserver.EndpointLimit{Client: none, Address: none}
 		})
 		withHash(t, w, "$x-test$false$")
 		statuses := make(chan int, 1100)
