@@ -286,6 +286,15 @@ func placeOfSecret(clientID string) string { return "secret of client " + client
 // long as the digest (RFC 7518, section 3.2).
 const minSealedSecret = 32
 
+// keepSecret returns what is kept of a generated secret.
+func (s *Server) keepSecret(ctx context.Context, c *Client, plain string) (Secret, error) {
+	if c.AuthMethod == methodSecretJWT {
+		return s.sealSecret(c.ID, plain)
+	}
+	hash, err := s.HashSecret(ctx, plain, true)
+	return Secret{Hash: hash}, err
+}
+
 // sealSecret returns a secret of a client that signs with it.
 func (s *Server) sealSecret(clientID, plain string) (Secret, error) {
 	if s.config.Sealer == nil {

@@ -144,16 +144,25 @@ func (s *Server) identify(r *http.Request, form Form) (*Client, error) {
 	}
 	// A client that is not known is refused in the same words and after the
 	// same work as a wrong secret.
-	secret, err := s.keeper.verify(ctx, client, c.secret, s.config.Now())
-	if errors.Is(err, errWrongSecret) {
-		return nil, invalidClient("client authentication failed", err)
-	}
+	secret, err := s.keeper.verify(ctx, client, c.secret, s.config.Now(), func() error { return s.failures(r, c.id, 0) })
 	if err != nil {
-		return nil, unavailable(fmt.Errorf("verify a secret: %w", err))
+		return nil, notVerified(err)
 	}
 	if client.AuthMethod != "" && client.AuthMethod != c.method {
 		return nil, invalidClient("the client is registered for another authentication method", nil)
 	}
 	s.upgrade(ctx, client, secret, c.secret)
 	return client, nil
+}
+
+// notVerified returns the answer to who could not be verified.
+func notVerified(err error) error {
+	var limited *Error
+	switch {
+	case errors.Is(err, errWrongSecret):
+		return invalidClient("client authentication failed", err)
+	case errors.As(err, &limited):
+		return limited
+	}
+	return unavailable(fmt.Errorf("verify a secret: %w", err))
 }

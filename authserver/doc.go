@@ -24,4 +24,8 @@
 // Clients authenticate by a secret, by a JWT that they sign (RFC 7523) or by a
 // certificate (RFC 8705). Tokens are bound to a key if the client proves to
 // hold it (RFC 9449).
+//
+// Limits keep clients and addresses from asking too often, and no limit can be
+// used to lock others out. All that happens is an [Event], for Config.Observe
+// and, durably, for Config.Audit: see package audit.
 package authserver

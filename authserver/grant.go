@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,7 @@ type GrantRequest struct {
 	server *Server
 	// proved are the keys that the client has proved to hold.
 	proved confirmation
+	from   netip.Addr
 }
 
 // An Issue says what is to be issued.
@@ -110,6 +112,8 @@ type tokenAnswer struct {
 	ExpiresIn    int64  `json:"expires_in"`
 	RefreshToken string `json:"refresh_token,omitempty"`
 	Scope        string `json:"scope"`
+
+	id string // the "jti"
 }
 
 // complete fills in what the grant has left to the server.
@@ -222,6 +226,7 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 		}
 		err = s.write(ctx, now, issue, yield)
 		if err == nil {
+			a.id = publicID(yield[0])
 			return a, nil
 		}
 		if errors.Is(err, ErrExists) && issue.taken != nil {
@@ -277,16 +282,22 @@ func (s *Server) write(ctx context.Context, now time.Time, issue *Issue, yield [
 	return unavailable(fmt.Errorf("spend a record: %w", err))
 }
 
-// revokeFamily revokes all that was issued from one approval.
-func (s *Server) revokeFamily(ctx context.Context, r Record) error {
-	which := Selector{Family: r.Family}
-	if r.Family == "" {
-		which = Selector{Key: r.Key}
+// reused revokes all that was issued from the same approval as a record that
+// was used again.
+func (r *GrantRequest) reused(ctx context.Context, record Record) error {
+	s := r.server
+	which := Selector{Family: record.Family}
+	if record.Family == "" {
+		which = Selector{Key: record.Key}
 	}
 	n, err := s.config.Store.Revoke(ctx, which)
-	if err == nil {
-		s.logReuse(ctx, r, n)
-		s.hookRevoked(ctx, r, n)
+	if err != nil {
+		return err
 	}
-	return err
+	s.logReuse(ctx, record, n)
+	s.hookRevoked(ctx, record, n)
+	return s.observe(ctx, Event{
+		Kind: EventReuseDetected, Client: record.Client, Subject: record.Subject, Scopes: record.Scopes, Audience: record.Audience,
+		Token: tokenID(record.Key), Family: record.Family, Address: r.from, Reason: string(record.Kind), Count: n,
+	})
 }

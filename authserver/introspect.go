@@ -49,6 +49,9 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 	if err != nil {
 		return caller, err
 	}
+	if err := s.limitClient(r, &s.limits.introspect, caller); err != nil {
+		return caller, err
+	}
 	token := form.Get("token")
 	if token == "" {
 		return caller, invalidRequest("token is missing")
@@ -69,6 +72,15 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 	claims, _, err := s.claims(record)
 	if err != nil {
 		return caller, err
+	}
+	if s.config.ObserveIntrospections && s.observes() {
+		err := s.observe(ctx, Event{
+			Kind: EventTokenIntrospected, Client: caller.ID, Subject: record.Subject, Scopes: record.Scopes, Audience: record.Audience,
+			Token: publicID(record), Family: record.Family, Address: s.address(r),
+		})
+		if err != nil {
+			return caller, err
+		}
 	}
 	return caller, answer(w, http.StatusOK, json.RawMessage(claims))
 }
@@ -189,6 +201,15 @@ func unix(t time.Time) int64 {
 		return 0
 	}
 	return t.Unix()
+}
+
+// publicID names the token of a record as its introspection does.
+func publicID(r Record) string {
+	var extra accessExtra
+	if r.Kind == KindAccess && r.Extra != nil && json.Unmarshal(r.Extra, &extra) == nil && extra.ID != "" {
+		return extra.ID
+	}
+	return tokenID(r.Key)
 }
 
 // tokenID names a token in public ("jti"). It is derived from the key, from

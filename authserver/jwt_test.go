@@ -291,3 +291,20 @@ func TestJWTSaysHowTheUserWasAuthenticated(t *testing.T) {
 		got = w.post("/token", "grant_type=refresh_token&refresh_token="+a.Refresh, as("web")...)
 	}
 }
+
+// An event names a JWT as the token itself and its introspection do.
+func TestEventsNameJWTs(t *testing.T) {
+	var events []authserver.Event
+	w := newJWTWorld(t, p256(t), func(c *authserver.Config) {
+		c.ObserveIntrospections = true
+		c.Observe = func(_ context.Context, e authserver.Event) { events = append(events, e) }
+	})
+	token := w.issue(t, "jwt", "")
+	_, claims := opened(t, token, keysAt(t, w))
+	w.post("/introspect", "token="+token, as("api")...)
+	w.post("/revoke", "token="+token, as("jwt")...)
+	require.Len(t, events, 3)
+	for i, kind := range []authserver.EventKind{authserver.EventTokenIssued, authserver.EventTokenIntrospected, authserver.EventTokenRevoked} {
+		assert.Equal(t, []any{kind, claims["jti"]}, []any{events[i].Kind, events[i].Token})
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -14,7 +15,7 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 )
 
-func withLog(out *bytes.Buffer) func(*authserver.Config) {
+func withLog(out io.Writer) func(*authserver.Config) {
 	return func(c *authserver.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{
 			Level: slog.LevelDebug,
