@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,8 +31,22 @@ func bench(b *testing.B, h http.Handler, path, form string, header []string) {
 }
 
 func BenchmarkServer(b *testing.B) {
+	// A rate that is counted, and not reached.
+	high := authserver.Rate{Count: 1e9, Per: time.Second}
+	counted := authserver.EndpointLimit{Client: high, Address: high}
+	benchServer(b, authserver.Limits{Token: counted, Introspect: counted})
+	b.Run("without limits", func(b *testing.B) {
+		off := authserver.EndpointLimit{Client: none, Address: none}
+		benchServer(b, authserver.Limits{Token: off, Introspect: off})
+	})
+}
+
+func benchServer(b *testing.B, limits authserver.Limits) {
+	b.Helper()
 	m := authserver.NewMemory()
-	srv, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m})
+	ring, err := authserver.NewKeyRing(authserver.KeyRingConfig{Store: m, Sealer: sealer(b, 1)})
+	require.NoError(b, err)
+	srv, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, Keys: ring, Limits: limits})
 	require.NoError(b, err)
 	app, appSecret, err := srv.NewClient(b.Context(), authserver.Client{
 		Grants: []string{authserver.GrantClientCredentials}, Scopes: []string{"read"}, Audience: []string{api},
@@ -42,12 +57,26 @@ func BenchmarkServer(b *testing.B) {
 	require.NoError(b, err)
 	require.NoError(b, m.PutClient(b.Context(), rs))
 
+	signing := *app
+	signing.ID, signing.AccessTokenFormat = "signing", authserver.FormatJWT
+	require.NoError(b, m.PutClient(b.Context(), &signing))
 	token := authserver.NewAccessToken()
 	require.NoError(b, m.Create(b.Context(), authserver.Record{
 		Key: authserver.KeyOf(token), Kind: authserver.KindAccess, Client: app.ID, Subject: app.ID, Audience: []string{api},
 	}))
 	b.Run("token", func(b *testing.B) {
 		bench(b, srv, "/token", credentialsGrant+"&scope=read", basic(app.ID, appSecret))
+	})
+	b.Run("token that is a JWT", func(b *testing.B) {
+		bench(b, srv, "/token", credentialsGrant+"&scope=read", basic(signing.ID, appSecret))
+	})
+	b.Run("keys", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if got := get(srv, issuer+"/jwks"); got.status != http.StatusOK {
+				b.Fatal(got)
+			}
+		}
 	})
 	b.Run("introspect", func(b *testing.B) {
 		bench(b, srv, "/introspect", "token="+token, basic(rs.ID, rsSecret))

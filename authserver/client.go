@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -47,11 +48,36 @@ type Client struct {
 	// Name is shown to people.
 	Name string
 	// Secrets authenticate the client; any one that has not expired does. A
-	// client without secrets is public.
+	// client that has none, and no AuthMethod that goes without, is public.
 	Secrets []Secret
-	// AuthMethod is the one way in which the client authenticates:
-	// "client_secret_basic" or "client_secret_post". If empty, both will do.
+	// AuthMethod is the one way in which the client authenticates (RFC 7591,
+	// section 2; RFC 8705, section 2): "client_secret_basic",
+	// "client_secret_post", "client_secret_jwt", "private_key_jwt",
+	// "tls_client_auth" or "self_signed_tls_client_auth". If empty, the first
+	// two will both do.
 	AuthMethod string
+	// AuthAlgorithm is the one algorithm that the client signs with to
+	// authenticate; if empty, all will do that its keys are for. An RSA key
+	// that does not name one is for this, or RS256.
+	AuthAlgorithm string
+	// JWKS is a JWK Set of the client's public keys, for "private_key_jwt",
+	// and certificates ("x5c"), for "self_signed_tls_client_auth". JWKSURI is
+	// where it can be had instead.
+	JWKS    json.RawMessage `json:",omitempty"`
+	JWKSURI string
+	// Certificate is what the client's certificate says who it is, for
+	// "tls_client_auth".
+	Certificate ClientCertificate
+	// CertificateBound binds the client's tokens to its certificate (RFC
+	// 8705, section 3), however it authenticates. It needs Config.MutualTLS.
+	CertificateBound bool
+	// DPoPBound has the client send a DPoP proof with every token request
+	// (RFC 9449, section 5.2). Its tokens are bound if it sends one in any
+	// case.
+	DPoPBound bool
+	// AccessTokenFormat is the form of the client's access tokens; if empty,
+	// Config.AccessTokenFormat.
+	AccessTokenFormat TokenFormat
 	// Grants lists the grant types that the client may use. A resource
 	// server, which only introspects, needs none.
 	Grants []string
@@ -84,7 +110,7 @@ type Client struct {
 }
 
 // Public reports whether the client can not authenticate.
-func (c *Client) Public() bool { return len(c.Secrets) == 0 }
+func (c *Client) Public() bool { return len(c.Secrets) == 0 && !c.byKey() }
 
 // MayUse reports whether the client may use a grant type.
 func (c *Client) MayUse(grantType string) bool { return slices.Contains(c.Grants, grantType) }
@@ -92,7 +118,7 @@ func (c *Client) MayUse(grantType string) bool { return slices.Contains(c.Grants
 // clone returns a copy that shares nothing with c.
 func (c *Client) clone() *Client {
 	copied := *c
-	copied.Secrets = slices.Clone(c.Secrets)
+	copied.Secrets, copied.JWKS = slices.Clone(c.Secrets), slices.Clone(c.JWKS)
 	for _, list := range []*[]string{
 		&copied.Grants, &copied.RedirectURIs, &copied.RedirectSchemes, (*[]string)(&copied.Scopes),
 		(*[]string)(&copied.DefaultScopes), &copied.Audience, &copied.Resources, &copied.Serves,
@@ -111,10 +137,11 @@ func (c *Client) Check() error {
 	if !validID(c.ID) {
 		bad("the ID must have 1 to %d visible ASCII characters or spaces", maxID)
 	}
-	switch c.AuthMethod {
-	case "", methodBasic, methodPost:
-	default:
-		bad("AuthMethod %q is not known (hint: %s or %s)", c.AuthMethod, methodBasic, methodPost)
+	if err := c.checkAuth(); err != nil {
+		bad("%w", err)
+	}
+	if !c.AccessTokenFormat.known() {
+		bad("AccessTokenFormat %q is not known (hint: %s or %s)", c.AccessTokenFormat, FormatOpaque, FormatJWT)
 	}
 	for _, s := range c.Secrets {
 		if err := s.check(); err != nil {

@@ -1,7 +1,6 @@
 package authserver
 
 import (
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -12,21 +11,37 @@ import (
 
 // The ways in which a client may authenticate (RFC 7591, section 2).
 const (
-	methodBasic = "client_secret_basic"
-	methodPost  = "client_secret_post"
-	methodNone  = "none"
+	methodBasic         = "client_secret_basic"
+	methodPost          = "client_secret_post"
+	methodSecretJWT     = "client_secret_jwt"
+	methodPrivateKeyJWT = "private_key_jwt"
+	methodTLS           = "tls_client_auth"
+	methodSelfSignedTLS = "self_signed_tls_client_auth"
+	methodNone          = "none"
 )
+
+// authMethods are those that a client can be registered for.
+var authMethods = []string{methodBasic, methodPost, methodSecretJWT, methodPrivateKeyJWT, methodTLS, methodSelfSignedTLS}
 
 // credentials is what a client presented. The method is empty for a client
 // that only said who it is.
-type credentials struct{ id, secret, method string }
+type credentials struct {
+	id, secret, method string
+	// assertion is there instead of method and secret.
+	assertion *assertion
+}
 
 // readCredentials finds the one way in which the client authenticates. Two at
 // once are refused (RFC 6749, section 2.3).
 func readCredentials(header http.Header, form Form) (credentials, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	values := header.Values("Authorization")
+	asserts := form.Get("client_assertion") != "" || form.Get("client_assertion_type") != ""
 	switch {
+	case asserts && (len(values) > 0 || secret != ""):
+		return credentials{}, invalidRequest("the client authenticates in two ways at once")
+	case asserts:
+		return readAssertion(id, form)
 	case len(values) > 1:
 		return credentials{}, invalidRequest("there is more than one Authorization header")
 	case len(values) == 1 && secret != "":
@@ -42,7 +57,23 @@ func readCredentials(header http.Header, form Form) (credentials, error) {
 	case secret == "":
 		return credentials{id: id}, nil
 	}
-	return credentials{id, secret, methodPost}, nil
+	return credentials{id: id, secret: secret, method: methodPost}, nil
+}
+
+// readAssertion reads the assertion of a client, which says who that is (RFC
+// 7521, section 4.2).
+func readAssertion(id string, form Form) (credentials, error) {
+	if form.Get("client_assertion_type") != assertionType {
+		return credentials{}, invalidClient("the client_assertion_type is missing or not supported", nil)
+	}
+	a, err := parseAssertion(form.Get("client_assertion"))
+	if err != nil {
+		return credentials{}, invalidClient("the client assertion is malformed", err)
+	}
+	if id != "" && id != a.subject {
+		return credentials{}, invalidRequest("the client_id differs from the one in the client assertion")
+	}
+	return credentials{id: a.subject, assertion: a}, nil
 }
 
 // parseBasic reads the value of an Authorization header in which identifier
@@ -67,13 +98,13 @@ func parseBasic(authorization string) (credentials, error) {
 	if err1 != nil || err2 != nil || id == "" {
 		return credentials{}, malformed
 	}
-	return credentials{id, secret, methodBasic}, nil
+	return credentials{id: id, secret: secret, method: methodBasic}, nil
 }
 
 // authenticate returns the client that sent the request: one that has proved
 // to know its secret, or a public one, which has not proved anything.
 func (s *Server) authenticate(r *http.Request, form Form) (*Client, error) {
-	client, err := s.identify(r.Context(), r.Header, form)
+	client, err := s.identify(r, form)
 	if err == nil {
 		err = s.hookClient(r, client)
 	}
@@ -83,8 +114,9 @@ func (s *Server) authenticate(r *http.Request, form Form) (*Client, error) {
 	return client, nil
 }
 
-func (s *Server) identify(ctx context.Context, header http.Header, form Form) (*Client, error) {
-	c, err := readCredentials(header, form)
+func (s *Server) identify(r *http.Request, form Form) (*Client, error) {
+	ctx := r.Context()
+	c, err := readCredentials(r.Header, form)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +127,15 @@ func (s *Server) identify(ctx context.Context, header http.Header, form Form) (*
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, unavailable(fmt.Errorf("look up a client: %w", err))
 	}
+	switch {
+	case c.assertion != nil:
+		return s.byAssertion(ctx, client, c.assertion)
+	case c.method == "" && client != nil && client.byCertificate():
+		return s.authenticateTLS(r, client)
+	}
+	if client != nil && client.byKey() {
+		client = nil // it has no secret that could be shown
+	}
 	if c.method == "" {
 		if client == nil || !client.Public() {
 			return nil, invalidClient("the client does not authenticate", err)
@@ -103,16 +144,25 @@ func (s *Server) identify(ctx context.Context, header http.Header, form Form) (*
 	}
 	// A client that is not known is refused in the same words and after the
 	// same work as a wrong secret.
-	secret, err := s.keeper.verify(ctx, client, c.secret, s.config.Now())
-	if errors.Is(err, errWrongSecret) {
-		return nil, invalidClient("client authentication failed", err)
-	}
+	secret, err := s.keeper.verify(ctx, client, c.secret, s.config.Now(), func() error { return s.failures(r, c.id, 0) })
 	if err != nil {
-		return nil, unavailable(fmt.Errorf("verify a secret: %w", err))
+		return nil, notVerified(err)
 	}
 	if client.AuthMethod != "" && client.AuthMethod != c.method {
 		return nil, invalidClient("the client is registered for another authentication method", nil)
 	}
 	s.upgrade(ctx, client, secret, c.secret)
 	return client, nil
+}
+
+// notVerified returns the answer to who could not be verified.
+func notVerified(err error) error {
+	var limited *Error
+	switch {
+	case errors.Is(err, errWrongSecret):
+		return invalidClient("client authentication failed", err)
+	case errors.As(err, &limited):
+		return limited
+	}
+	return unavailable(fmt.Errorf("verify a secret: %w", err))
 }

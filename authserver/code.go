@@ -13,10 +13,13 @@ const codePrefix = "sneck_ac_"
 
 // codeExtra is what the record of a code keeps besides.
 type codeExtra struct {
-	RedirectURI string          `json:"redirect_uri"`
-	Named       bool            `json:"named,omitempty"` // by the client, in its request
-	Challenge   challenge       `json:"challenge,omitzero"`
-	Claims      json.RawMessage `json:"claims,omitempty"`
+	RedirectURI string    `json:"redirect_uri"`
+	Named       bool      `json:"named,omitempty"` // by the client, in its request
+	Challenge   challenge `json:"challenge,omitzero"`
+	// Key is the thumbprint of the DPoP key that the code is for, or empty
+	// (RFC 9449, section 10).
+	Key    string          `json:"dpop_jkt,omitempty"`
+	Claims json.RawMessage `json:"claims,omitempty"`
 }
 
 // issueCode issues an authorization code for what was approved.
@@ -31,7 +34,7 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 		return "", err
 	}
 	record.Extra, err = json.Marshal(codeExtra{
-		RedirectURI: a.RedirectURI, Named: a.named, Challenge: a.challenge, Claims: claims,
+		RedirectURI: a.RedirectURI, Named: a.named, Challenge: a.challenge, Key: a.Form.Get("dpop_jkt"), Claims: claims,
 	})
 	if err != nil {
 		return "", err
@@ -47,7 +50,11 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 		return "", fmt.Errorf("store a code: %w", err)
 	}
 	s.logApproval(ctx, a, record.Scopes)
-	return code, nil
+	err = s.observe(ctx, Event{
+		Kind: EventAuthorizationApproved, Client: record.Client, Subject: record.Subject, Grant: GrantAuthorizationCode,
+		Scopes: record.Scopes, Audience: record.Audience, Family: record.Family, Address: a.from,
+	})
+	return code, err
 }
 
 // accept checks an approval and takes it over into a record: who, and how much
@@ -108,12 +115,15 @@ func handleCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	if !extra.Challenge.met(r.Form.Get("code_verifier")) {
 		return nil, invalidGrant(errors.New("the code_verifier does not fit"))
 	}
+	if !r.proved.meets(confirmation{JKT: extra.Key}) {
+		return nil, invalidGrant(errors.New("the code is bound to another key"))
+	}
 	uri := r.Form.Get("redirect_uri")
 	if uri != extra.RedirectURI && (extra.Named || uri != "") {
 		return nil, invalidGrant(errors.New("the redirect_uri is not that of the code"))
 	}
 	if !record.Spent.IsZero() {
-		if err := s.revokeFamily(ctx, record); err != nil {
+		if err := r.reused(ctx, record); err != nil {
 			return nil, unavailable(err)
 		}
 		return nil, invalidGrant(ErrSpent)
@@ -131,7 +141,7 @@ func handleCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	return &Issue{
 		Subject: record.Subject, Scopes: record.Scopes, Audience: audience, Claims: extra.Claims, Family: record.Family,
 		Refresh: true, RefreshAudience: record.Audience,
-		Spend: &Spend{Key: record.Key}, Reused: s.revokeFamily,
+		Spend: &Spend{Key: record.Key}, Reused: r.reused,
 	}, nil
 }
 

@@ -27,11 +27,17 @@ type Config struct {
 	// the fields say. It must return whole seconds; what is not positive
 	// leaves the decision to the fields.
 	TokenExpiresIn func(ctx context.Context, r *TokenRequest) time.Duration
-	// AccessToken, if set, makes up access tokens instead of the built-in
-	// generator, and RecognizeToken should be set as well.
+	// AccessTokenFormat is the form of access tokens; if empty, they are
+	// opaque. A client's record may say otherwise. JWTs need Keys.
+	AccessTokenFormat TokenFormat
+	// Keys are what JWTs are signed with, and what is published for those who
+	// verify them.
+	Keys KeySource
+	// AccessToken, if set, makes up opaque access tokens instead of the
+	// built-in generator, and RecognizeToken should be set as well.
 	AccessToken TokenGenerator
-	// RecognizeToken reports whether a token may be one of this server's; the
-	// store is not asked for others. If nil, it is [WellFormed], or always
+	// RecognizeToken reports whether an opaque token may be one of this
+	// server's; the store is not asked for others. If nil, it is [WellFormed], or always
 	// true if AccessToken is set.
 	RecognizeToken func(token string) bool
 
@@ -114,6 +120,42 @@ type Config struct {
 	// ClientSecretLength is the number of characters of generated secrets:
 	// zero means DefaultSecretLength, less than MinSecretLength is refused.
 	ClientSecretLength int
+
+	// Sealer encrypts the secrets of clients that authenticate by
+	// "client_secret_jwt". Without it, there are none.
+	Sealer *Sealer
+	// Assertions says how clients authenticate with JWTs.
+	Assertions Assertions
+	// MutualTLS says how certificates of clients are taken; nil takes none.
+	MutualTLS *MutualTLS
+	// SecretHasher, if set, hashes client secrets in place of the built-in
+	// ways.
+	SecretHasher SecretHasher
+	// SecretPeppers are keys of 16 random bytes or more for the digests of
+	// generated client secrets: without them, what is in the database does
+	// not help to find a secret. The first is for new digests. The others are
+	// old ones, still accepted; what is under them, or under none, gets the
+	// first when it is used.
+	SecretPeppers [][]byte
+
+	// Limits says how often clients and addresses may ask.
+	Limits Limits
+	// Proxies says which proxies stand in front of the server, for the limits
+	// and for events.
+	Proxies Proxies
+
+	// Observe, if set, is called with every Event, before the answer is sent.
+	// It must not block.
+	Observe func(ctx context.Context, e Event)
+	// Audit, if set, is called with every Event too, and returns when the
+	// event is on record; package audit has one. If that fails, the server
+	// logs an error and goes on, and once it works again, an EventAuditLost
+	// says how many are missing.
+	Audit func(ctx context.Context, e Event) error
+	// AuditRequired refuses with 503 what can not be audited.
+	AuditRequired bool
+	// ObserveIntrospections has introspections observed and audited, too.
+	ObserveIntrospections bool
 
 	// Sweep says how Run and DeleteExpired clean up.
 	Sweep Sweep

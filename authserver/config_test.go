@@ -90,7 +90,7 @@ func TestClientCheck(t *testing.T) {
 		{"least", authserver.Client{ID: "c"}, ""},
 		{"no ID", authserver.Client{}, `authserver: client "": the ID must have 1 to 255 visible ASCII characters or spaces`},
 		{"line end in the ID", authserver.Client{ID: "a\nb"}, `authserver: client "a\nb": the ID must have 1 to 255 visible ASCII characters or spaces`},
-		{"method", authserver.Client{ID: "c", AuthMethod: "x"}, `authserver: client "c": AuthMethod "x" is not known (hint: client_secret_basic or client_secret_post)`},
+		{"method", authserver.Client{ID: "c", AuthMethod: "x"}, `authserver: client "c": AuthMethod "x" is not known (hint: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth, self_signed_tls_client_auth)`},
 		{"plain secret", authserver.Client{ID: "c", Secrets: []authserver.Secret{good, {Hash: "secret"}}},
 			`authserver: client "c": the hash of a secret is of an unknown kind (hint: HashGenerated or HashChosen)`},
 		{"damaged secret", authserver.Client{ID: "c", Secrets: []authserver.Secret{{Hash: good.Hash[:20]}}},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +38,9 @@ type GrantRequest struct {
 	Form   Form
 
 	server *Server
+	// proved are the keys that the client has proved to hold.
+	proved confirmation
+	from   netip.Addr
 }
 
 // An Issue says what is to be issued.
@@ -108,6 +112,8 @@ type tokenAnswer struct {
 	ExpiresIn    int64  `json:"expires_in"`
 	RefreshToken string `json:"refresh_token,omitempty"`
 	Scope        string `json:"scope"`
+
+	id string // the "jti"
 }
 
 // complete fills in what the grant has left to the server.
@@ -174,25 +180,34 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 	}
 	issue.Scopes = request.Scopes
 	claims, err := s.hookClaims(ctx, request, issue.Claims)
+	if err == nil {
+		claims, err = r.proved.claims(claims)
+	}
+	if err != nil {
+		return nil, err
+	}
+	keys, err := s.signing(ctx, r.Client)
 	if err != nil {
 		return nil, err
 	}
 	now := s.config.Now()
 	ttl := s.ttl(ctx, request)
-	a := &tokenAnswer{TokenType: typeBearer, ExpiresIn: int64(ttl / time.Second), Scope: issue.Scopes.String(), RefreshToken: issue.keep}
+	if keys != nil && keys.maxTTL > 0 {
+		ttl = min(ttl, keys.maxTTL)
+	}
+	a := &tokenAnswer{TokenType: r.proved.tokenType(), ExpiresIn: int64(ttl / time.Second), Scope: issue.Scopes.String(), RefreshToken: issue.keep}
 
 	withRefresh := issue.Refresh && issue.keep == "" && s.refreshes(r.Client)
 	if issue.Family == "" && withRefresh {
 		issue.Family = string(appendRandom(nil, familyLen))
 	}
-	issued := now.Truncate(time.Second)
 	yield := []Record{{
 		Kind: KindAccess, Family: issue.Family, Client: r.Client.ID, Subject: issue.Subject,
 		Scopes: issue.Scopes, Audience: issue.Audience,
-		Issued: issued, Expires: issued.Add(ttl), Extra: claims,
+		Issued: now.Truncate(time.Second), Expires: wholeSecond(now).Add(ttl),
 	}}
 	if withRefresh {
-		refresh, err := s.refreshRecord(now, r.Client, issue)
+		refresh, err := s.refreshRecord(now, r, issue)
 		if err != nil {
 			return nil, err
 		}
@@ -200,10 +215,9 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 	}
 	for range maxAttempts {
 		var err error
-		if a.AccessToken, err = s.generate(ctx, s.config.AccessToken, request); err != nil {
+		if a.AccessToken, err = s.accessToken(ctx, keys, request, &yield[0], claims); err != nil {
 			return nil, err
 		}
-		yield[0].Key = KeyOf(a.AccessToken)
 		if withRefresh {
 			if a.RefreshToken, err = s.generate(ctx, s.config.RefreshToken, request); err != nil {
 				return nil, err
@@ -212,6 +226,7 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 		}
 		err = s.write(ctx, now, issue, yield)
 		if err == nil {
+			a.id = publicID(yield[0])
 			return a, nil
 		}
 		if errors.Is(err, ErrExists) && issue.taken != nil {
@@ -267,16 +282,22 @@ func (s *Server) write(ctx context.Context, now time.Time, issue *Issue, yield [
 	return unavailable(fmt.Errorf("spend a record: %w", err))
 }
 
-// revokeFamily revokes all that was issued from one approval.
-func (s *Server) revokeFamily(ctx context.Context, r Record) error {
-	which := Selector{Family: r.Family}
-	if r.Family == "" {
-		which = Selector{Key: r.Key}
+// reused revokes all that was issued from the same approval as a record that
+// was used again.
+func (r *GrantRequest) reused(ctx context.Context, record Record) error {
+	s := r.server
+	which := Selector{Family: record.Family}
+	if record.Family == "" {
+		which = Selector{Key: record.Key}
 	}
 	n, err := s.config.Store.Revoke(ctx, which)
-	if err == nil {
-		s.logReuse(ctx, r, n)
-		s.hookRevoked(ctx, r, n)
+	if err != nil {
+		return err
 	}
-	return err
+	s.logReuse(ctx, record, n)
+	s.hookRevoked(ctx, record, n)
+	return s.observe(ctx, Event{
+		Kind: EventReuseDetected, Client: record.Client, Subject: record.Subject, Scopes: record.Scopes, Audience: record.Audience,
+		Token: tokenID(record.Key), Family: record.Family, Address: r.from, Reason: string(record.Kind), Count: n,
+	})
 }

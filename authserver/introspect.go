@@ -1,7 +1,6 @@
 package authserver
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -25,7 +24,7 @@ type introspection struct {
 	Subject   string   `json:"sub,omitempty"`
 	Audience  audience `json:"aud,omitempty"`
 	Issuer    string   `json:"iss"`
-	ID        string   `json:"jti"`
+	ID        string   `json:"jti,omitempty"`
 }
 
 // An audience is a string if it has one member, else a list (RFC 7519, section
@@ -50,6 +49,9 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 	if err != nil {
 		return caller, err
 	}
+	if err := s.limitClient(r, &s.limits.introspect, caller); err != nil {
+		return caller, err
+	}
 	token := form.Get("token")
 	if token == "" {
 		return caller, invalidRequest("token is missing")
@@ -67,9 +69,18 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 	if err != nil {
 		return caller, err
 	}
-	claims, err := s.claims(record)
+	claims, _, err := s.claims(record)
 	if err != nil {
 		return caller, err
+	}
+	if s.config.ObserveIntrospections && s.observes() {
+		err := s.observe(ctx, Event{
+			Kind: EventTokenIntrospected, Client: caller.ID, Subject: record.Subject, Scopes: record.Scopes, Audience: record.Audience,
+			Token: publicID(record), Family: record.Family, Address: s.address(r),
+		})
+		if err != nil {
+			return caller, err
+		}
 	}
 	return caller, answer(w, http.StatusOK, json.RawMessage(claims))
 }
@@ -107,7 +118,7 @@ func (s *Server) bearerOf(r *http.Request, form Form, token string) (*Client, er
 		Code: "invalid_token", Description: "the token is not valid here",
 		Status: http.StatusUnauthorized, challenge: `Bearer error="invalid_token"`,
 	}
-	if form.Get("client_id") != "" || form.Get("client_secret") != "" {
+	if form.Get("client_id") != "" || form.Get("client_secret") != "" || form.Get("client_assertion") != "" {
 		return nil, invalidRequest("the client authenticates in two ways at once")
 	}
 	record, err := s.find(ctx, token)
@@ -119,6 +130,14 @@ func (s *Server) bearerOf(r *http.Request, form Form, token string) (*Client, er
 	case !contains(record.Audience, s.config.Issuer):
 		// Whoever else it was shown to could come with it.
 		invalid.Description = "the token is not meant for this server: ask for its issuer as the resource"
+		return nil, invalid
+	}
+	_, extra, err := s.claims(record)
+	if err != nil {
+		return nil, err
+	}
+	if !(confirmation{X5T: s.config.MutualTLS.thumbprint(r)}).meets(extra.Bound) {
+		invalid.Description = "the token is bound to a key: authenticate in another way"
 		return nil, invalid
 	}
 	caller, err := s.config.Clients.Client(ctx, record.Client)
@@ -144,18 +163,36 @@ func (c *Client) mayKnow(r Record) bool {
 	})
 }
 
-// claims returns what is said about a live access token.
-func (s *Server) claims(r Record) ([]byte, error) {
-	data, err := json.Marshal(introspection{
-		Active: true, Scope: r.Scopes.String(), ClientID: r.Client, TokenType: typeBearer,
-		Expires: unix(r.Expires), Issued: unix(r.Issued), NotBefore: unix(r.NotBefore),
-		Subject: r.Subject, Audience: r.Audience, Issuer: s.config.Issuer, ID: tokenID(r.Key),
-	})
-	if more := bytes.TrimSpace(r.Extra); err == nil && len(more) > 2 {
-		// Two objects that have no member in common become one.
-		data = append(append(data[:len(data)-1], ','), more[1:]...)
+// An accessExtra is what the record of an access token keeps besides, as far
+// as the server makes something of it.
+type accessExtra struct {
+	Authentication
+	// ID is the "jti" of a JWT.
+	ID string `json:"jti"`
+	// Bound is to which keys the token is bound.
+	Bound confirmation `json:"cnf"`
+}
+
+// claims returns what is said about a live access token, and what of it is not
+// in the fields of its record.
+func (s *Server) claims(r Record) ([]byte, accessExtra, error) {
+	var extra accessExtra
+	if r.Extra != nil {
+		if err := json.Unmarshal(r.Extra, &extra); err != nil {
+			return nil, extra, fmt.Errorf("the record of a token is damaged: %w", err)
+		}
 	}
-	return data, err
+	a := introspection{
+		Active: true, Scope: r.Scopes.String(), ClientID: r.Client, TokenType: extra.Bound.tokenType(),
+		Expires: unix(r.Expires), Issued: unix(r.Issued), NotBefore: unix(r.NotBefore),
+		Subject: r.Subject, Audience: r.Audience, Issuer: s.config.Issuer,
+	}
+	if extra.ID == "" {
+		extra.ID = tokenID(r.Key)
+		a.ID = extra.ID
+	}
+	data, err := json.Marshal(a)
+	return joinObjects(data, r.Extra), extra, err
 }
 
 // unix returns the seconds since 1970, and 0 for the zero time.
@@ -164,6 +201,15 @@ func unix(t time.Time) int64 {
 		return 0
 	}
 	return t.Unix()
+}
+
+// publicID names the token of a record as its introspection does.
+func publicID(r Record) string {
+	var extra accessExtra
+	if r.Kind == KindAccess && r.Extra != nil && json.Unmarshal(r.Extra, &extra) == nil && extra.ID != "" {
+		return extra.ID
+	}
+	return tokenID(r.Key)
 }
 
 // tokenID names a token in public ("jti"). It is derived from the key, from

@@ -2,7 +2,12 @@ package authserver_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,7 +15,7 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 )
 
-func withLog(out *bytes.Buffer) func(*authserver.Config) {
+func withLog(out io.Writer) func(*authserver.Config) {
 	return func(c *authserver.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{
 			Level: slog.LevelDebug,
@@ -49,4 +54,33 @@ level=INFO msg="token revoked" client=app kind=access
 	w.post("/token", credentialsGrant, as("app")...)
 	assert.Equal(t, `level=ERROR msg="request refused" path=/token status=503 code=temporarily_unavailable `+
 		`description="the server can not answer at the moment" client=app cause="store a token: the disk is gone"`+"\n", out.String())
+
+	// Some handlers write what they get.
+	out.Reset()
+	w = newWorld(t, withLog(&out), func(c *authserver.Config) {
+		c.Hooks.Client = func(*http.Request, *authserver.Client) error {
+			return errors.Join(errBroken, errors.New("two\r\x1b[2Jlines"))
+		}
+	}, func(c *authserver.Config) { c.Logger = bareLogger(&out) })
+	w.post("/token", credentialsGrant, as("app")...)
+	assert.Equal(t, "cause=client hook: the disk is gone; two??[2Jlines\n", out.String())
+}
+
+func bareLogger(out *bytes.Buffer) *slog.Logger { return slog.New(bareHandler{out}) }
+
+// A bareHandler writes the cause and quotes nothing.
+type bareHandler struct{ out *bytes.Buffer }
+
+func (bareHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h bareHandler) WithAttrs([]slog.Attr) slog.Handler     { return h }
+func (h bareHandler) WithGroup(string) slog.Handler          { return h }
+
+func (h bareHandler) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "cause" {
+			fmt.Fprintf(h.out, "cause=%v\n", a.Value)
+		}
+		return true
+	})
+	return nil
 }

@@ -42,6 +42,12 @@ func (c Config) prepare() (Config, error) {
 	if c.AccessTokenTTL == 0 {
 		c.AccessTokenTTL = defaultAccessTokenTTL
 	}
+	if !c.AccessTokenFormat.known() {
+		bad("AccessTokenFormat %q is not known (hint: %s or %s)", c.AccessTokenFormat, FormatOpaque, FormatJWT)
+	}
+	if c.AccessTokenFormat == FormatJWT && c.Keys == nil {
+		bad("AccessTokenFormat %s needs Keys (hint: NewKeyRing, NewFileKeys or StaticKeys)", FormatJWT)
+	}
 	if c.RecognizeToken == nil {
 		c.RecognizeToken = WellFormed
 		if c.AccessToken != nil {
@@ -51,7 +57,7 @@ func (c Config) prepare() (Config, error) {
 	if c.AccessToken == nil {
 		c.AccessToken = func(context.Context, *TokenRequest) (string, error) { return NewAccessToken(), nil }
 	}
-	errs = append(errs, c.prepareCodes(), c.prepareRefresh(), c.prepareGrants(), c.Sweep.prepare())
+	errs = append(errs, c.prepareCodes(), c.prepareRefresh(), c.prepareGrants(), c.Sweep.prepare(), c.Assertions.prepare(), c.MutualTLS.prepare())
 	if c.Scopes == nil {
 		c.Scopes = scopes.Static{}
 	}
@@ -81,6 +87,17 @@ func (c Config) prepare() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	errs = append(errs, c.Limits.prepare(c.Now), c.Proxies.prepare())
+	if err := checkPeppers(c.SecretPeppers); err != nil {
+		errs = append(errs, err)
+	}
+	if c.SecretHasher != nil && c.SecretPeppers != nil {
+		bad("SecretHasher and SecretPeppers are both set (hint: a SecretHasher has peppers of its own)")
+	}
+	c.SecretPeppers = clonePeppers(c.SecretPeppers)
+	if c.AuditRequired && c.Audit == nil {
+		bad("AuditRequired without Audit (hint: package authserver/audit)")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

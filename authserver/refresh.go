@@ -45,6 +45,10 @@ type refreshExtra struct {
 	Claims json.RawMessage `json:"claims,omitempty"`
 	// Generation counts the rotations since the approval.
 	Generation int `json:"generation,omitempty"`
+	// Bound are the keys that a public client must prove to hold: it has
+	// nothing else to authenticate by (RFC 9449, section 5; RFC 8705, section
+	// 4).
+	Bound confirmation `json:"cnf,omitzero"`
 }
 
 // refreshes reports whether the client gets refresh tokens.
@@ -54,9 +58,9 @@ func (s *Server) refreshes(c *Client) bool {
 
 // refreshRecord returns the record of the refresh token of an issue, but for
 // its key.
-func (s *Server) refreshRecord(now time.Time, client *Client, issue *Issue) (Record, error) {
+func (s *Server) refreshRecord(now time.Time, request *GrantRequest, issue *Issue) (Record, error) {
 	r := Record{
-		Kind: KindRefresh, Family: issue.Family, Client: client.ID, Subject: issue.Subject,
+		Kind: KindRefresh, Family: issue.Family, Client: request.Client.ID, Subject: issue.Subject,
 		Scopes: issue.Scopes, Audience: issue.Audience, Issued: now,
 	}
 	if issue.RefreshScopes != nil {
@@ -74,6 +78,9 @@ func (s *Server) refreshRecord(now time.Time, client *Client, issue *Issue) (Rec
 		r.Expires = now.Add(idle)
 	}
 	extra := refreshExtra{Claims: issue.Claims, Generation: issue.generation}
+	if request.Client.Public() {
+		extra.Bound = request.proved
+	}
 	if !until.IsZero() {
 		extra.Until = until.UnixMicro()
 	}
@@ -100,18 +107,23 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	if err != nil {
 		return nil, err
 	}
+	var extra refreshExtra
+	if err := json.Unmarshal(record.Extra, &extra); err != nil {
+		return nil, fmt.Errorf("the record of a refresh token is damaged: %w", err)
+	}
+	// Who does not hold the key must not be able to end the family either, so
+	// this comes before reuse.
+	if !r.proved.meets(extra.Bound) {
+		return nil, invalidGrant(errors.New("the refresh token is bound to another key"))
+	}
 	if !record.Spent.IsZero() && !now.Before(record.Spent.Add(s.config.RefreshGrace)) {
-		if err := s.refreshReused(ctx, record); err != nil {
+		if err := r.refreshReused(ctx, record); err != nil {
 			return nil, unavailable(err)
 		}
 		return nil, invalidGrant(ErrSpent)
 	}
 	if record.ExpiredAt(now) {
 		return nil, invalidGrant(ErrExpired)
-	}
-	var extra refreshExtra
-	if err := json.Unmarshal(record.Extra, &extra); err != nil {
-		return nil, fmt.Errorf("the record of a refresh token is damaged: %w", err)
 	}
 	granted, audience, err := s.narrow(ctx, r, record)
 	if err != nil {
@@ -121,7 +133,7 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 		Subject: record.Subject, Scopes: granted, Audience: audience, Claims: extra.Claims, Family: record.Family,
 		Refresh: true, RefreshScopes: record.Scopes, RefreshAudience: record.Audience,
 		Spend:  &Spend{Key: record.Key, Grace: s.config.RefreshGrace},
-		Reused: s.refreshReused,
+		Reused: r.refreshReused,
 	}
 	if extra.Until != 0 {
 		issue.RefreshUntil = time.UnixMicro(extra.Until)
@@ -133,7 +145,7 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	}
 	issue.generation = extra.Generation + 1
 	if s.config.RefreshGrace > 0 && record.Spent.IsZero() {
-		issue.taken = func(ctx context.Context) error { return s.oneBranch(ctx, record, extra.Generation, issue) }
+		issue.taken = func(ctx context.Context) error { return r.oneBranch(ctx, record, extra.Generation, issue) }
 		return issue, issue.taken(ctx)
 	}
 	return issue, nil
@@ -143,7 +155,8 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 // are after a grace period was used, only one has successors: who comes with
 // another one later is somebody else (RFC 9700, section 4.14.2). The first
 // that is used leaves a mark with a key that all of the generation share.
-func (s *Server) oneBranch(ctx context.Context, record Record, generation int, issue *Issue) error {
+func (r *GrantRequest) oneBranch(ctx context.Context, record Record, generation int, issue *Issue) error {
+	s := r.server
 	now := s.config.Now()
 	mark := Record{
 		Key: KeyOf(fmt.Sprintf("generation %d of %s", generation, record.Family)), Kind: kindGeneration,
@@ -160,7 +173,7 @@ func (s *Server) oneBranch(ctx context.Context, record Record, generation int, i
 		issue.Spend.Yield = nil
 		return nil
 	}
-	if err := s.refreshReused(ctx, record); err != nil {
+	if err := r.refreshReused(ctx, record); err != nil {
 		return unavailable(err)
 	}
 	return invalidGrant(errors.New("another token of the same generation was used before"))
@@ -227,11 +240,11 @@ func (s *Server) narrow(ctx context.Context, r *GrantRequest, record Record) (sc
 }
 
 // refreshReused is called when a spent refresh token is presented.
-func (s *Server) refreshReused(ctx context.Context, r Record) error {
-	if s.config.RefreshReuse == InsecureRefuseOnly {
+func (r *GrantRequest) refreshReused(ctx context.Context, record Record) error {
+	if r.server.config.RefreshReuse == InsecureRefuseOnly {
 		return nil
 	}
-	return s.revokeFamily(ctx, r)
+	return r.reused(ctx, record)
 }
 
 func (s *Server) logReuse(ctx context.Context, r Record, revoked int64) {

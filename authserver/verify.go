@@ -2,7 +2,6 @@ package authserver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,7 +12,10 @@ import (
 // find returns the live access token that was presented. ErrNotFound covers
 // all that is none, without distinction.
 func (s *Server) find(ctx context.Context, token string) (Record, error) {
-	if !sneck.ValidToken(token) || !s.config.RecognizeToken(token) {
+	switch known, err := s.recognize(ctx, token); {
+	case err != nil:
+		return Record{}, err
+	case !known:
 		return Record{}, ErrNotFound
 	}
 	now := s.config.Now()
@@ -35,13 +37,16 @@ func (s *Server) Verify(ctx context.Context, token string) (*sneck.Token, error)
 	if !sneck.ValidToken(token) {
 		return nil, fmt.Errorf("authserver: %w: malformed", sneck.ErrInvalid)
 	}
-	if !s.config.RecognizeToken(token) {
+	asked := s.config.Now()
+	switch known, err := s.recognize(ctx, token); {
+	case err != nil:
+		return nil, &sneck.UnavailableError{Err: fmt.Errorf("authserver: %w", err)}
+	case !known:
 		if strings.HasPrefix(token, AccessTokenPrefix) {
 			return nil, fmt.Errorf("authserver: %w: damaged", sneck.ErrInvalid)
 		}
 		return nil, sneck.ErrUnrecognized
 	}
-	asked := s.config.Now()
 	r, err := s.find(ctx, token)
 	if err == nil {
 		r, err = s.hookIntrospect(ctx, nil, r)
@@ -52,21 +57,15 @@ func (s *Server) Verify(ctx context.Context, token string) (*sneck.Token, error)
 	if err != nil {
 		return nil, &sneck.UnavailableError{Err: fmt.Errorf("authserver: ask the store: %w", err)}
 	}
-	claims, err := s.claims(r)
+	claims, extra, err := s.claims(r)
 	if err != nil {
-		return nil, err
-	}
-	var who Authentication
-	if r.Extra != nil {
-		if err := json.Unmarshal(r.Extra, &who); err != nil {
-			return nil, fmt.Errorf("authserver: the record of a token is damaged: %w", err)
-		}
+		return nil, fmt.Errorf("authserver: %w", err)
 	}
 	return &sneck.Token{
 		Issuer: s.config.Issuer, Subject: r.Subject, ClientID: r.Client, Audience: r.Audience,
-		Scopes: r.Scopes, ID: tokenID(r.Key), Type: typeBearer,
+		Scopes: r.Scopes, ID: extra.ID, Type: extra.Bound.tokenType(), Confirmation: extra.Bound.public(),
 		IssuedAt: r.Issued, NotBefore: r.NotBefore, Expires: r.Expires,
-		Username: who.Username, AuthTime: who.authTime(), ACR: who.ACR,
+		Username: extra.Username, AuthTime: extra.authTime(), ACR: extra.ACR,
 		VerifiedAt: asked, Source: "store", RawClaims: claims,
 	}, nil
 }

@@ -3,8 +3,6 @@ package jwt
 import (
 	"bytes"
 	"errors"
-	"math"
-	"strconv"
 	"time"
 
 	"github.com/sneckauth/sneck"
@@ -158,40 +156,14 @@ func (c *claims) confirmation(value []byte) {
 	}
 }
 
-// maxDate is the last second of the year 9999; there is no honest claim
-// beyond, and arithmetic with it can not overflow.
-const maxDate = 253402300799
-
-// date reads a NumericDate: seconds since 1970, with or without a fraction
-// (RFC 7519, section 2).
+// date reads a NumericDate (RFC 7519, section 2).
 func (c *claims) date(name string, value []byte, dst *time.Time) {
-	if whole, ok := integer(value); ok {
-		*dst = time.Unix(whole, 0).UTC()
-		return
-	}
-	seconds, err := strconv.ParseFloat(string(value), 64)
-	if err != nil || !(seconds >= 0 && seconds <= maxDate) {
+	at, ok := jws.Date(value)
+	if !ok {
 		c.refuse(errors.New(name + " is not a number of seconds in a sane range"))
 		return
 	}
-	whole, fraction := math.Modf(seconds)
-	*dst = time.Unix(int64(whole), int64(fraction*1e9)).UTC()
-}
-
-// integer reads what dates are nearly always written as: up to 11 digits,
-// which is less than maxDate. value is a JSON value, so there are no leading
-// zeros.
-func integer(value []byte) (n int64, ok bool) {
-	if len(value) > 11 {
-		return 0, false
-	}
-	for _, c := range value {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
+	*dst = at
 }
 
 // scopes returns what the token grants.

@@ -4,17 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/sneckauth/sneck/internal/fetch"
 	"github.com/sneckauth/sneck/internal/jws"
 )
 
 // NewJWKS returns a [Remote] for the JWK Set at a URL, or every mistake in
 // its arguments. Nothing is fetched yet.
 func NewJWKS(url string, f Fetch) (*Remote, error) {
-	_, err := checkURL(url)
+	err := checkURL(url)
 	if err != nil {
 		err = fmt.Errorf("jwt: key set %q: %w", url, err)
 	}
@@ -39,9 +41,13 @@ func Discover(issuer string, f Fetch) (*Remote, error) {
 
 // discover is [Discover] with a Fetch that was checked.
 func discover(issuer string, f Fetch) (*Remote, error) {
-	u, err := checkURL(issuer)
-	if err == nil && (u.RawQuery != "" || u.ForceQuery) {
+	err := checkURL(issuer)
+	if err == nil && strings.Contains(issuer, "?") {
 		err = errors.New("an issuer has no query")
+	}
+	var u *url.URL
+	if err == nil {
+		u, err = url.Parse(issuer)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("jwt: issuer %q: %w", issuer, err)
@@ -59,7 +65,7 @@ func discover(issuer string, f Fetch) (*Remote, error) {
 
 func newRemote(name string, l *locator, f Fetch) *Remote {
 	f = f.withDefaults()
-	l.getter.secure, l.getter.loopback = f.clients()
+	l.client = f.client()
 	r := &Remote{name: name, locate: l, fetch: f, log: f.Logger, now: f.Now, missing: map[string]time.Time{}}
 	r.load()
 	return r
@@ -67,7 +73,7 @@ func newRemote(name string, l *locator, f Fetch) *Remote {
 
 // A locator knows where the key set is.
 type locator struct {
-	getter   getter
+	client   fetch.Client
 	issuer   string   // empty: url is configured
 	metadata []string // where the metadata may be
 
@@ -85,7 +91,7 @@ func (r *Remote) get(ctx context.Context) (*KeySet, []byte, time.Duration, error
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	body, age, err := r.locate.getter.get(ctx, url)
+	body, age, err := r.locate.client.Get(ctx, url)
 	if err != nil {
 		r.locate.forget()
 		return nil, nil, 0, err
@@ -127,7 +133,7 @@ func (l *locator) forget() {
 
 // read returns the "jwks_uri" of the metadata at a URL.
 func (l *locator) read(ctx context.Context, place string) (string, error) {
-	body, _, err := l.getter.get(ctx, place)
+	body, _, err := l.client.Get(ctx, place)
 	if err != nil {
 		return "", err
 	}
@@ -151,7 +157,7 @@ func (l *locator) read(ctx context.Context, place string) (string, error) {
 	case uri == "":
 		return "", fmt.Errorf("jwt: metadata at %s has no jwks_uri", place)
 	}
-	if _, err := checkURL(uri); err != nil {
+	if err := checkURL(uri); err != nil {
 		return "", fmt.Errorf("jwt: metadata at %s: jwks_uri: %w", place, err)
 	}
 	return uri, nil

@@ -1,20 +1,13 @@
 package jwt
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
+	"github.com/sneckauth/sneck/internal/fetch"
 	"github.com/sneckauth/sneck/internal/jws"
 )
 
@@ -62,7 +55,6 @@ type Fetch struct {
 }
 
 const (
-	maxBodyBytes    = 512 << 10
 	defaultRefresh  = 10 * time.Minute
 	minRefresh      = time.Minute
 	defaultMaxStale = time.Hour
@@ -109,129 +101,21 @@ func (f Fetch) withDefaults() Fetch {
 	return f
 }
 
-// clients returns the clients for https and for http to the loopback.
-func (f Fetch) clients() (secure, loopback *http.Client) {
+// client returns what makes the requests of one source.
+func (f Fetch) client() fetch.Client {
 	if f.HTTPClient != nil {
-		c := *f.HTTPClient
-		c.CheckRedirect = noRedirect
-		c.Jar = nil
-		return &c, &c
+		return fetch.Using(f.HTTPClient)
 	}
-	allow := func(netip.Addr) bool { return true }
-	proxy := http.ProxyFromEnvironment
-	if f.RefusePrivateAddresses {
-		allow, proxy = public, nil
-	}
-	return client(allow, proxy), client(netip.Addr.IsLoopback, nil)
-}
-
-func client(allow func(netip.Addr) bool, proxy func(*http.Request) (*url.URL, error)) *http.Client {
-	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
-		// This is the address that is really connected to, so a name that
-		// resolves to another one the second time gains nothing.
-		ip, err := netip.ParseAddrPort(address)
-		if err != nil || !allow(ip.Addr().Unmap()) {
-			return errors.New("jwt: connection to a refused address")
-		}
-		return nil
-	}}
-	return &http.Client{
-		CheckRedirect: noRedirect,
-		Transport: &http.Transport{
-			Proxy:                  proxy,
-			DialContext:            dialer.DialContext,
-			MaxResponseHeaderBytes: 64 << 10,
-			DisableCompression:     true,
-			DisableKeepAlives:      true, // minutes lie between two requests
-		},
-	}
-}
-
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-// notPublic are the ranges that the methods of netip.Addr do not tell: shared
-// (RFC 6598), benchmarks, documentation, reserved, and the prefixes by which
-// IPv6 reaches IPv4.
-var notPublic = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b::/96"),
-	netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001:db8::/32"),
-}
-
-func public(ip netip.Addr) bool {
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
-		return false
-	}
-	for _, p := range notPublic {
-		if p.Contains(ip) {
-			return false
-		}
-	}
-	return true
+	return fetch.New(f.RefusePrivateAddresses)
 }
 
 // checkURL refuses everything but https, and http to the loopback.
-func checkURL(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Opaque != "" {
-		return nil, errors.New("not a URL of the form https://host/path (hint: an issuer that is no URL needs Keys)")
+func checkURL(raw string) error {
+	switch err := fetch.Check(raw); {
+	case errors.Is(err, fetch.ErrNotURL):
+		return errors.New("not a URL of the form https://host/path (hint: an issuer that is no URL needs Keys)")
+	case err != nil:
+		return errors.New("keys are fetched by https only (hint: http works for 127.0.0.1, ::1 and localhost)")
 	}
-	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
-		return u, nil
-	}
-	return nil, errors.New("keys are fetched by https only (hint: http works for 127.0.0.1, ::1 and localhost)")
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
-}
-
-// A getter makes the requests of one source.
-type getter struct{ secure, loopback *http.Client }
-
-// get returns the body of a 200 answer and its max-age, negative if unknown.
-func (g getter) get(ctx context.Context, raw string) ([]byte, time.Duration, error) {
-	u, err := checkURL(raw)
-	if err != nil {
-		return nil, 0, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, 0, err
-	}
-	req.Header.Set("Accept", "application/json, application/jwk-set+json")
-	client := g.secure
-	if u.Scheme == "http" {
-		client = g.loopback
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, 0, fmt.Errorf("jwt: GET %s: status %d", u.Redacted(), resp.StatusCode)
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBodyBytes+1))
-	if err != nil {
-		return nil, 0, err
-	}
-	if len(body) > maxBodyBytes {
-		return nil, 0, fmt.Errorf("jwt: GET %s: answer of more than %d bytes", u.Redacted(), maxBodyBytes)
-	}
-	return body, maxAge(resp.Header.Get("Cache-Control")), nil
-}
-
-func maxAge(cacheControl string) time.Duration {
-	for directive := range strings.SplitSeq(cacheControl, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		if strings.EqualFold(name, "max-age") {
-			if n, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
-				return time.Duration(n) * time.Second
-			}
-		}
-	}
-	return -1
+	return nil
 }

@@ -138,6 +138,12 @@ func TestRJ26_PrivateAddresses(t *testing.T) {
 		assert.ErrorContains(t, r.Status().Err, "refused address", host)
 		r.Close()
 	}
+	// That http works to the loopback is no way around it.
+	r, err := jwt.NewJWKS("http://127.0.0.1"+port, jwt.Fetch{RefusePrivateAddresses: true, Timeout: time.Second})
+	require.NoError(t, err)
+	defer r.Close()
+	assert.Equal(t, "unavailable", has(t.Context(), r, "a"))
+	assert.ErrorContains(t, r.Status().Err, "refused address")
 }
 
 func TestDiscover(t *testing.T) {

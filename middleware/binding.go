@@ -1,16 +1,13 @@
 package middleware
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/clientcert"
 	"github.com/sneckauth/sneck/internal/dpop"
 )
 
@@ -102,8 +99,7 @@ func (m *MTLS) holds(r *http.Request, digest string) bool {
 	if der == nil {
 		return false
 	}
-	sum := sha256.Sum256(der)
-	return same(digest, base64.RawURLEncoding.EncodeToString(sum[:]))
+	return same(digest, clientcert.Thumbprint(der))
 }
 
 // certificate returns the DER of the client's certificate, or nil. The
@@ -114,7 +110,7 @@ func (m *MTLS) certificate(r *http.Request) []byte {
 		if len(fields) != 1 {
 			return nil
 		}
-		return decodeCertificate(fields[0])
+		return clientcert.Decode(fields[0])
 	}
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil
@@ -133,26 +129,4 @@ func (m *MTLS) trusts(remote string) bool {
 		}
 	}
 	return false
-}
-
-// decodeCertificate reads a header field: a byte sequence between colons (RFC
-// 9440, section 2.1; RFC 8941, section 3.3.5), or PEM with "%" escapes.
-func decodeCertificate(field string) []byte {
-	if inner, ok := strings.CutPrefix(field, ":"); ok {
-		inner, ok = strings.CutSuffix(inner, ":")
-		der, err := base64.StdEncoding.Strict().DecodeString(inner)
-		if !ok || err != nil || len(der) == 0 {
-			return nil
-		}
-		return der
-	}
-	text, err := url.PathUnescape(field)
-	if err != nil {
-		return nil
-	}
-	block, rest := pem.Decode([]byte(text))
-	if block == nil || block.Type != "CERTIFICATE" || strings.TrimSpace(string(rest)) != "" {
-		return nil
-	}
-	return block.Bytes
 }

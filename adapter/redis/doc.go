@@ -2,7 +2,8 @@
 // through Redis 6.2 or later, or Valkey: a [Redis] is a
 // [github.com/sneckauth/sneck/cache.Store] for answers and a
 // [github.com/sneckauth/sneck/cache.Bus] for revocations. On top of it, a
-// [Replays] remembers DPoP proofs for all guards of a service.
+// [Replays] remembers DPoP proofs for all guards of a service, and with a
+// [Limiter] authorization servers count together how often somebody asks.
 //
 // One server, a primary watched by Sentinels, and a Redis Cluster will do.
 // The caches never need Redis: a process starts without it, goes on without it,

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -48,7 +49,20 @@ func client(id string) *authserver.Client {
 		RedirectURIs: []string{"https://a.example.com/cb?x=1"}, RedirectSchemes: []string{"https"},
 		Scopes: scopes.Set{"a", "b"}, DefaultScopes: scopes.Set{"b"},
 		Audience: []string{"x"}, Resources: []string{"https://y.example.com"}, Introspect: true, Serves: []string{"z"},
-		AccessTokenTTL: time.Minute,
+		AccessTokenTTL: time.Minute, AccessTokenFormat: authserver.FormatJWT, CertificateBound: true, DPoPBound: true,
+	}
+}
+
+// keyed returns clients with the fields that do not go with the others.
+func keyed() []*authserver.Client {
+	return []*authserver.Client{
+		{
+			ID: "key", AuthMethod: "private_key_jwt", AuthAlgorithm: "EdDSA",
+			JWKS: json.RawMessage(`{"x":"<é>","keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`),
+		},
+		{ID: "far", AuthMethod: "private_key_jwt", JWKSURI: "https://a.example.com/keys?x=1"},
+		{ID: "name", AuthMethod: "tls_client_auth", Certificate: authserver.ClientCertificate{Subject: "CN=é\\,x,O=y"}},
+		{ID: "mac", AuthMethod: "client_secret_jwt", Secrets: []authserver.Secret{{Sealed: "$aes256-gcm$x$AAAA"}}},
 	}
 }
 
@@ -58,9 +72,24 @@ func hasClient(t T, s authserver.Clients, want *authserver.Client) {
 	if err != nil {
 		t.Fatalf("Client: %v", err)
 	}
+	if got.JWKS != nil { // which are not bytes but JSON
+		got, want = clearKeys(t, got), clearKeys(t, want)
+	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got client\n%+v\nwant\n%+v", got, want)
 	}
+}
+
+// clearKeys returns a client whose JWKS is in one way of writing.
+func clearKeys(t T, c *authserver.Client) *authserver.Client {
+	t.Helper()
+	var keys any
+	must(t, json.Unmarshal(c.JWKS, &keys))
+	data, err := json.Marshal(keys)
+	must(t, err)
+	same := *c
+	same.JWKS = data
+	return &same
 }
 
 func testClientRoundTrip(t T, s authserver.ClientRegistry) {
@@ -70,6 +99,10 @@ func testClientRoundTrip(t T, s authserver.ClientRegistry) {
 	must(t, s.PutClient(t.Context(), &authserver.Client{ID: "bare"}))
 	hasClient(t, s, client("full"))
 	hasClient(t, s, &authserver.Client{ID: "bare"})
+	for i, c := range keyed() {
+		must(t, s.PutClient(t.Context(), c))
+		hasClient(t, s, keyed()[i])
+	}
 	for _, id := range []string{"FULL", "ful", "full ", "", "f%"} {
 		wantErr(t, authserver.ErrNotFound, func() error { _, err := s.Client(t.Context(), id); return err })
 	}

@@ -265,6 +265,14 @@ func TestKitFindsFlaws(t *testing.T) {
 				return m.Get(context.WithoutCancel(ctx), k)
 			}
 		}},
+		{"does not revoke what stands alone", "KeyRingIsOneForAllServers", func(m *authserver.Memory, f *flawed) {
+			f.revoke = func(ctx context.Context, s authserver.Selector) (int64, error) {
+				if s.Family == "" && s.Client == "" && !s.IsZero() {
+					return 1, nil
+				}
+				return m.Revoke(ctx, s)
+			}
+		}},
 		{"fails a whole batch of callers for one", "CreateExactlyOnceUnderConcurrency", func(m *authserver.Memory, f *flawed) {
 			var mu sync.Mutex
 			collided := false

@@ -78,6 +78,7 @@ func run(t T, open opener) {
 		{"ExpiredIsKeptUntilDeleted", testExpired},
 		{"DeleteExpiredInBatches", testDeleteExpired},
 		{"CancelledContext", testCancelled},
+		{"KeyRingIsOneForAllServers", testKeyRing},
 	} {
 		t.Run(test.name, func(t T) { test.f(t, open(t)) })
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,12 +35,18 @@ type clientRecord struct {
 	Introspect bool     `json:"introspect"`
 	Serves     []string `json:"serves,omitempty"`
 	TokenTTL   int64    `json:"access_token_expire_seconds,omitempty"`
+	Format     string   `json:"access_token_format,omitempty"`
+	AuthMethod string   `json:"token_endpoint_auth_method,omitempty"`
+	JWKSURI    string   `json:"jwks_uri,omitempty"`
+
+	JWKS json.RawMessage `json:"jwks,omitempty"`
 }
 
 func recordOf(c *authserver.Client, secret string) clientRecord {
 	return clientRecord{
 		ID: c.ID, Secret: secret, Name: c.Name, Grants: c.Grants, Scope: c.Scopes.String(), Default: c.DefaultScopes.String(),
 		Audience: c.Audience, Introspect: c.Introspect, Serves: c.Serves, TokenTTL: int64(c.AccessTokenTTL / time.Second),
+		Format: string(c.AccessTokenFormat), AuthMethod: c.AuthMethod, JWKS: c.JWKS, JWKSURI: c.JWKSURI,
 	}
 }
 
@@ -60,6 +68,10 @@ func (r clientRecord) write(w io.Writer, asJSON bool) error {
 	if r.TokenTTL > 0 {
 		t.add("token life", (time.Duration(r.TokenTTL) * time.Second).String())
 	}
+	t.add("token format", r.Format)
+	t.add("authenticates", r.AuthMethod)
+	t.add("keys", r.JWKSURI)
+	t.add("keys", string(r.JWKS))
 	return t.write(w)
 }
 
@@ -73,7 +85,14 @@ type createClientCommand struct {
 	Introspect bool          `help:"Allow the client, an API, to introspect tokens."`
 	Serves     []string      `sep:"none" placeholder:"AUD" help:"Audience whose tokens it may introspect, besides its own ID; may be repeated."`
 	TokenTTL   time.Duration `name:"token-ttl" placeholder:"DURATION" help:"Life of the client's access tokens, such as 15m; the server's default if left out."`
+	Format     string        `name:"token-format" placeholder:"FORMAT" help:"Form of the client's access tokens, opaque or jwt; the server's default if left out."`
+	AuthMethod string        `placeholder:"METHOD" help:"How the client authenticates: client_secret_basic, client_secret_post, client_secret_jwt or private_key_jwt; either of the first two if left out."`
+	JWKS       string        `name:"jwks" placeholder:"FILE" help:"File with the client's public keys, a JWK Set, for private_key_jwt."`
+	JWKSURI    string        `name:"jwks-uri" placeholder:"URL" help:"Where these can be had instead."`
 	JSON       bool          `name:"json" help:"Print a JSON object."`
+
+	sealFlags
+	auditFlags
 }
 
 // Help is printed below the flags.
@@ -86,6 +105,8 @@ Examples:
 
     sneck client create --data ./data --id app --scope "notes:read notes:write" --audience https://notes.example
     sneck client create --data ./data --id notes-api --introspect --serves https://notes.example
+    sneck client create --data ./data --id signer --scope notes:read --audience https://notes.example \\
+        --auth-method private_key_jwt --jwks keys.json --token-format jwt
 `
 }
 
@@ -107,6 +128,12 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 	client := authserver.Client{
 		ID: c.ID, Name: c.Name, Scopes: set, Audience: c.Audience,
 		Introspect: c.Introspect, Serves: c.Serves, AccessTokenTTL: c.TokenTTL,
+		AccessTokenFormat: authserver.TokenFormat(c.Format), AuthMethod: c.AuthMethod, JWKSURI: c.JWKSURI,
+	}
+	if c.JWKS != "" {
+		if client.JWKS, err = readFile(c.JWKS); err != nil {
+			return fmt.Errorf("%w (hint: look at --jwks)", err)
+		}
 	}
 	described := []scopes.Described{}
 	for _, name := range set {
@@ -117,14 +144,11 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 	}
 
 	// What is wrong is said before there is a database.
-	memory := authserver.NewMemory()
-	server, err := authserver.New(authserver.Config{
-		Issuer: "https://localhost", Store: memory, Clients: memory, Scopes: scopes.Static{List: described},
-	})
+	server, err := c.registrar(described)
 	if err != nil {
 		return err
 	}
-	complete, secret, err := server.NewClient(ctx, client, true)
+	complete, secret, err := server.NewClient(ctx, client, c.AuthMethod != "private_key_jwt")
 	if err != nil {
 		return usageError(err, help)
 	}
@@ -143,18 +167,49 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 	case !errors.Is(err, authserver.ErrNotFound):
 		return err
 	}
-	if err := store.PutClient(ctx, complete); err != nil {
+	log, err := c.auditFlags.open()
+	if err != nil {
 		return err
+	}
+	if log != nil {
+		defer log.Close()
+	}
+	clients := observed(store, log)
+	if err := clients.PutClient(ctx, complete); err != nil {
+		// It may be registered and not be on record.
+		return errors.Join(err, store.DeleteClient(context.WithoutCancel(ctx), complete.ID))
 	}
 	if err := recordOf(complete, secret).write(con.out, c.JSON); err != nil {
 		// A client whose secret nobody has seen is of no use.
 		return errors.Join(fmt.Errorf("print the secret: %w (hint: the client was not registered)", err),
-			store.DeleteClient(context.WithoutCancel(ctx), complete.ID))
+			clients.DeleteClient(context.WithoutCancel(ctx), complete.ID))
 	}
-	if !c.JSON {
+	if !c.JSON && secret != "" {
 		fmt.Fprintln(con.err, "sneck: the secret is not stored and not shown again")
 	}
 	return store.Close()
+}
+
+// registrar returns a server that checks and completes clients, and no more.
+func (c *createClientCommand) registrar(described []scopes.Described) (*authserver.Server, error) {
+	sealer, err := c.sealer()
+	if err != nil {
+		return nil, err
+	}
+	// The keys are those of the server that will run.
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := authserver.StaticKeys(authserver.SigningKey{Signer: key})
+	if err != nil {
+		return nil, err
+	}
+	memory := authserver.NewMemory()
+	return authserver.New(authserver.Config{
+		Issuer: "https://localhost", Store: memory, Clients: memory, Scopes: scopes.Static{List: described},
+		Sealer: sealer, Keys: keys,
+	})
 }
 
 // A showClientCommand is "sneck client show".
@@ -182,6 +237,8 @@ func (c *showClientCommand) Run(ctx context.Context, con *console) error {
 type deleteClientCommand struct {
 	ID   string `arg:"" help:"Client identifier."`
 	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the server's database ($$SNECK_DATA)."`
+
+	auditFlags
 }
 
 // Run deletes the client first, so that nothing more is issued to it, and
@@ -195,7 +252,14 @@ func (c *deleteClientCommand) Run(ctx context.Context, con *console) error {
 	if _, err := findClient(ctx, store, c.ID, c.Data); err != nil {
 		return err
 	}
-	if err := store.DeleteClient(ctx, c.ID); err != nil {
+	log, err := c.auditFlags.open()
+	if err != nil {
+		return err
+	}
+	if log != nil {
+		defer log.Close()
+	}
+	if err := observed(store, log).DeleteClient(ctx, c.ID); err != nil {
 		return err
 	}
 	n, err := store.Revoke(ctx, authserver.Selector{Client: c.ID})

@@ -39,6 +39,8 @@ type commandLine struct {
 	Demo       demoCommand       `cmd:"" help:"Run a server and a guarded API on this machine, to try things out."`
 	Serve      serveCommand      `cmd:"" help:"Run the authorization server."`
 	Client     clientCommands    `cmd:"" help:"Register and show clients of the authorization server."`
+	Keys       keysCommands      `cmd:"" help:"Show and change the keys that tokens are signed with."`
+	Audit      auditCommands     `cmd:"" help:"Read and check an audit log."`
 	Token      tokenCommand      `cmd:"" help:"Get an access token, as a client."`
 	Introspect introspectCommand `cmd:"" help:"Ask an authorization server about a token, as a resource server."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`

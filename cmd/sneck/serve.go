@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
@@ -16,6 +18,11 @@ type serveCommand struct {
 	Listen string `default:"127.0.0.1:8080" from:"SNECK_LISTEN" placeholder:"ADDR" help:"Address to listen at, such as ${default}; port 0 is any free one ($$SNECK_LISTEN)."`
 	Issuer string `from:"SNECK_ISSUER" placeholder:"URL" help:"URL under which clients reach the server; http and the address if that is of this machine only ($$SNECK_ISSUER)."`
 	JSON   bool   `name:"log-json" help:"Log JSON objects."`
+
+	keysFlags
+	auditFlags
+	AuditRequired bool     `from:"SNECK_AUDIT_REQUIRED" help:"Refuse what can not be recorded, such as when the disk is full ($$SNECK_AUDIT_REQUIRED)."`
+	TrustedProxy  []string `from:"SNECK_TRUSTED_PROXY" placeholder:"PREFIX" help:"Addresses of the proxies in front, such as 10.0.0.0/8: their X-Forwarded-For says who asks; may be repeated ($$SNECK_TRUSTED_PROXY)."`
 }
 
 // Help is printed below the flags.
@@ -23,12 +30,19 @@ func (*serveCommand) Help() string {
 	return `The server issues tokens at /token, answers at /introspect and /revoke, and
 describes itself at /.well-known/oauth-authorization-server. It logs to the
 standard error. Clients are registered with "sneck client create", also while
-it runs. Without TLS of its own, it belongs behind a proxy that has it.
+it runs. With --sealing-key it signs JWTs for those that are to have them, with
+keys that it makes and replaces by itself, and publishes them at /jwks. Without
+TLS of its own, it belongs behind a proxy that has it: name it with
+--trusted-proxy, as clients and addresses that ask too often are refused.
+
+With --audit, all that happens is added to a file: see "sneck audit". To rotate
+it, rename the file and send SIGHUP.
 
 Examples:
 
     sneck serve --data ./data
-    sneck serve --data /var/lib/sneck --listen 127.0.0.1:9000 --issuer https://auth.example.com
+    sneck serve --data /var/lib/sneck --listen 127.0.0.1:9000 --issuer https://auth.example.com \
+        --trusted-proxy 127.0.0.1 --audit /var/log/sneck/audit.jsonl
 `
 }
 
@@ -56,14 +70,32 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		}
 		issuer = "http://" + l.Addr().String()
 	}
+	sealer, err := c.sealer()
+	if err != nil {
+		return err
+	}
 	// What is wrong is said before there is a database.
 	memory := authserver.NewMemory()
 	config := authserver.Config{
 		Issuer: issuer, Store: memory, Clients: memory, Scopes: registeredScopes{memory}, Logger: logger,
-		Sweep: authserver.Sweep{Interval: sweepInterval},
+		Sweep: authserver.Sweep{Interval: sweepInterval}, Sealer: sealer,
+	}
+	if config.Proxies.Trusted, err = parsePrefixes(c.TrustedProxy); err != nil {
+		return err
+	}
+	if c.AuditRequired && c.Audit == "" {
+		return usageError(errors.New("--audit-required without --audit"), "sneck serve --help")
 	}
 	if _, err := authserver.New(config); err != nil {
 		return usageError(fmt.Errorf("--issuer: %w", err), "sneck serve --help")
+	}
+	auditLog, err := c.auditFlags.open()
+	if err != nil {
+		return err
+	}
+	if auditLog != nil {
+		defer auditLog.Close()
+		config.Audit, config.AuditRequired = auditLog.Record, c.AuditRequired
 	}
 	store, _, err := openData(ctx, c.Data, true)
 	if err != nil {
@@ -71,12 +103,21 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	}
 	defer store.Close()
 	config.Store, config.Clients, config.Scopes = store, store, registeredScopes{store}
+	config.Keys, err = c.source(ctx, authserver.KeyRingConfig{Store: store, Sealer: sealer, Logger: logger})
+	if err != nil {
+		return err
+	}
 	server, err := authserver.New(config)
 	if err != nil {
 		return err
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
+	if auditLog != nil {
+		reopenOnSignal(ctx, auditLog, func(err error) {
+			logger.Error("audit log not reopened, it goes on in the old file", "cause", err)
+		})
+	}
 	swept := make(chan struct{})
 	go func() {
 		defer close(swept)
@@ -92,8 +133,29 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	if err := store.Close(); err != nil {
 		return fmt.Errorf("close the database: %w", err)
 	}
+	if auditLog != nil {
+		if err := auditLog.Close(); err != nil {
+			return fmt.Errorf("close the audit log: %w", err)
+		}
+	}
 	logger.Info("stopped")
 	return nil
+}
+
+// parsePrefixes reads addresses and prefixes of networks.
+func parsePrefixes(list []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, text := range list {
+		prefix, err := netip.ParsePrefix(text)
+		if address, addressErr := netip.ParseAddr(text); addressErr == nil {
+			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return nil, usageError(fmt.Errorf("--trusted-proxy %q is neither an address nor a prefix", text), "such as 127.0.0.1 or 10.0.0.0/8")
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
 }
 
 // registeredScopes is the scope backend of a server that has no list of its

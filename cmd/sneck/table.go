@@ -37,6 +37,33 @@ func (t table) write(w io.Writer) error {
 	return err
 }
 
+// writeGrid prints rows whose columns begin below one another. paint may colour
+// a cell, and must not change its width.
+func writeGrid(w io.Writer, rows [][]string, paint func(row, column int, text string) string) error {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(printable(cell)))
+		}
+	}
+	var b strings.Builder
+	for i, row := range rows {
+		for j, cell := range row {
+			cell = printable(cell)
+			if j < len(row)-1 {
+				cell = pad(cell, widths[j]+2)
+			}
+			b.WriteString(paint(i, j, cell))
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
 // pad returns s with spaces behind it, up to the width in characters.
 func pad(s string, width int) string {
 	return s + strings.Repeat(" ", max(width-utf8.RuneCountInString(s), 0))

@@ -1,0 +1,144 @@
+package authserver
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/dpop"
+)
+
+// A confirmation binds a token to a key of its holder (RFC 7800, section 3).
+type confirmation struct {
+	// JKT is the thumbprint of a DPoP key (RFC 9449, section 6.1).
+	JKT string `json:"jkt,omitempty"`
+	// X5T is that of a certificate (RFC 8705, section 3.1).
+	X5T string `json:"x5t#S256,omitempty"`
+}
+
+func (c confirmation) isZero() bool { return c == confirmation{} }
+
+// public returns it as resource servers have it.
+func (c confirmation) public() *sneck.Confirmation {
+	if c.isZero() {
+		return nil
+	}
+	return &sneck.Confirmation{JKT: c.JKT, X5TS256: c.X5T}
+}
+
+// tokenType returns how a token that is bound so has to be presented.
+func (c confirmation) tokenType() string {
+	if c.JKT != "" {
+		return typeDPoP
+	}
+	return typeBearer
+}
+
+const typeDPoP = "DPoP"
+
+// claims returns the claims of an access token that is bound.
+func (c confirmation) claims(claims json.RawMessage) (json.RawMessage, error) {
+	if c.isZero() {
+		return claims, nil
+	}
+	object, err := json.Marshal(map[string]confirmation{"cnf": c})
+	return joinObjects(object, claims), err
+}
+
+// meets reports whether who has proved to hold these keys may use what is
+// bound to others: it is the same key, or none was asked for.
+func (c confirmation) meets(bound confirmation) bool {
+	same := func(have, want string) bool {
+		return want == "" || subtle.ConstantTimeCompare([]byte(have), []byte(want)) == 1
+	}
+	return same(c.JKT, bound.JKT) && same(c.X5T, bound.X5T)
+}
+
+const (
+	codeInvalidProof = "invalid_dpop_proof"
+
+	kindProof Kind = "dpop"
+	// proofWindow is how far the time of a proof may be from now.
+	proofWindow = time.Minute
+)
+
+// confirm returns which keys the sender of a token request has proved to hold,
+// as far as tokens are to be bound to them.
+func (s *Server) confirm(r *http.Request, c *Client) (confirmation, error) {
+	var cnf confirmation
+	if c.CertificateBound {
+		if cnf.X5T = s.config.MutualTLS.thumbprint(r); cnf.X5T == "" {
+			return cnf, invalidRequest("the tokens of the client are bound to its certificate, and it shows none")
+		}
+	}
+	fields := r.Header["Dpop"]
+	if len(fields) == 0 {
+		if c.DPoPBound {
+			return cnf, &Error{Code: codeInvalidProof, Description: "the tokens of the client are bound to a key: send a DPoP proof"}
+		}
+		return cnf, nil
+	}
+	proof, err := s.checkProof(fields)
+	if err != nil {
+		return cnf, &Error{Code: codeInvalidProof, Description: "the DPoP proof is not valid here", Err: err}
+	}
+	cnf.JKT = proof.Key.Thumbprint()
+	return cnf, s.spendProof(r.Context(), c, proof)
+}
+
+// checkProof checks all of a proof but whether it is used the first time (RFC
+// 9449, section 4.3).
+func (s *Server) checkProof(fields []string) (*dpop.Proof, error) {
+	if len(fields) > 1 {
+		return nil, errors.New("there is more than one")
+	}
+	p, err := dpop.Parse(fields[0])
+	if err != nil {
+		return nil, err
+	}
+	switch age := s.config.Now().Sub(time.Unix(p.IssuedAt, 0)); {
+	case p.Method != http.MethodPost:
+		return nil, errors.New("it is for another method")
+	case !s.isTokenEndpoint(p.URL):
+		return nil, errors.New("it is for another URL than that of the token endpoint")
+	case age > proofWindow || age < -proofWindow:
+		return nil, fmt.Errorf("it is from %v ago", age.Truncate(time.Second))
+	}
+	return p, p.Verify()
+}
+
+// isTokenEndpoint reports whether a URL, in its normal form, is one of the
+// token endpoint.
+func (s *Server) isTokenEndpoint(url string) bool {
+	bases := []string{s.config.Issuer}
+	if m := s.config.MutualTLS; m != nil && m.Endpoints != "" {
+		bases = append(bases, m.Endpoints)
+	}
+	for _, base := range bases {
+		if normal, err := dpop.Normal(base + pathToken); err == nil && normal == url {
+			return true
+		}
+	}
+	return false
+}
+
+// spendProof uses a proof up, on all servers that share the store.
+func (s *Server) spendProof(ctx context.Context, c *Client, p *dpop.Proof) error {
+	issued := time.Unix(p.IssuedAt, 0)
+	err := s.config.Store.Create(ctx, Record{
+		Key: KeyOf(fmt.Sprintf("proof %q by %s", p.ID, p.Key.Thumbprint())), Kind: kindProof,
+		Client: c.ID, Issued: issued, Expires: issued.Add(proofWindow + time.Second),
+	})
+	if errors.Is(err, ErrExists) {
+		return &Error{Code: codeInvalidProof, Description: "the DPoP proof is not valid here", Err: errors.New("it was used before")}
+	}
+	if err != nil {
+		return unavailable(fmt.Errorf("spend a proof: %w", err))
+	}
+	return nil
+}

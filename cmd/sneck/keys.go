@@ -1,0 +1,369 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sneckauth/sneck/adapter/sqlite"
+	"github.com/sneckauth/sneck/authserver"
+)
+
+// keysCommands are "sneck keys …".
+type keysCommands struct {
+	List   listKeysCommand  `cmd:"" help:"Print the keys that tokens are signed with."`
+	Rotate rotateKeyCommand `cmd:"" help:"Make a new key, which signs once everybody can know it."`
+	Add    addKeyCommand    `cmd:"" help:"As rotate, with a key from a file."`
+	Retire retireKeyCommand `cmd:"" help:"Take a key back at once, with all tokens that it signed."`
+}
+
+// sealFlags say how secrets in the database are encrypted.
+type sealFlags struct {
+	SealingKey string `from:"SNECK_SEALING_KEY" placeholder:"FILE" help:"File with the key that encrypts private keys and secrets in the database: 32 random bytes in base64; further lines are old ones ($$SNECK_SEALING_KEY)."`
+}
+
+// unsealedFlag does without.
+type unsealedFlag struct {
+	InsecureUnsealed bool `help:"Do without a sealing key: who can read the database can sign tokens."`
+}
+
+const sealHint = "--sealing-key FILE, made by: openssl rand -base64 32"
+
+// sealer returns the sealer of the file, or nil if there is none.
+func (f *sealFlags) sealer() (*authserver.Sealer, error) {
+	if f.SealingKey == "" {
+		return nil, nil
+	}
+	data, err := readFile(f.SealingKey)
+	if err != nil {
+		return nil, fmt.Errorf("%w (hint: look at --sealing-key)", err)
+	}
+	var keys [][]byte
+	for line := range strings.FieldsSeq(string(data)) {
+		key, err := base64.StdEncoding.Strict().DecodeString(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d of %s is not base64 (hint: %s)", len(keys)+1, f.SealingKey, sealHint)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("there is no key in %s (hint: %s)", f.SealingKey, sealHint)
+	}
+	sealer, err := authserver.NewSealer(keys[0], keys[1:]...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.SealingKey, err)
+	}
+	return sealer, nil
+}
+
+// maxFile is the longest file with keys that is read, in bytes.
+const maxFile = 256 << 10
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s is longer than %d bytes", path, maxFile)
+	}
+	return data, err
+}
+
+// A ringFlags says where the keys are.
+type ringFlags struct {
+	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the server's database ($$SNECK_DATA)."`
+	sealFlags
+	unsealedFlag
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// open opens the database and its key ring.
+func (f *ringFlags) open(ctx context.Context, create bool, algorithm string) (*sqlite.Store, *authserver.KeyRing, error) {
+	sealer, err := f.sealer()
+	if err != nil {
+		return nil, nil, err
+	}
+	if sealer == nil && !f.InsecureUnsealed {
+		return nil, nil, usageError(errors.New("--sealing-key is missing"), sealHint)
+	}
+	config := authserver.KeyRingConfig{
+		Store: authserver.NewMemory(), Sealer: sealer, InsecureUnsealed: f.InsecureUnsealed, Algorithm: algorithm,
+	}
+	// What is wrong is said before there is a database.
+	if _, err := authserver.NewKeyRing(config); err != nil {
+		return nil, nil, usageError(err, "sneck keys --help")
+	}
+	store, _, err := openData(ctx, f.Data, create)
+	if err != nil {
+		return nil, nil, err
+	}
+	config.Store = store
+	ring, err := authserver.NewKeyRing(config)
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	return store, ring, nil
+}
+
+// A keyRecord is what is printed of a key.
+type keyRecord struct {
+	ID        string    `json:"kid"`
+	Algorithm string    `json:"alg"`
+	State     string    `json:"state"`
+	Published time.Time `json:"published"`
+	Signs     time.Time `json:"signs"`
+	Retires   time.Time `json:"retires,omitzero"`
+	Gone      time.Time `json:"gone,omitzero"`
+}
+
+// The states of a key.
+const (
+	stateWaiting = "waiting"
+	stateSigning = "signing"
+	stateRetired = "retired"
+)
+
+func keyRecordOf(k authserver.RingKey, now time.Time) keyRecord {
+	r := keyRecord{k.ID, k.Algorithm, stateSigning, k.Published.UTC(), k.Signs.UTC(), k.Retires.UTC(), k.Gone.UTC()}
+	switch {
+	case now.Before(k.Signs):
+		r.State = stateWaiting
+	case !k.Retires.IsZero() && !now.Before(k.Retires):
+		r.State = stateRetired
+	}
+	return r
+}
+
+func utc(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format(time.DateTime + "Z")
+}
+
+// A listKeysCommand is "sneck keys list".
+type listKeysCommand struct{ ringFlags }
+
+// Help is printed below the flags.
+func (*listKeysCommand) Help() string {
+	return `All times are in UTC. A key is published for some time before it signs, and
+until the last token that it signed has expired.
+
+Example:
+
+    sneck keys list --data ./data --sealing-key ./sealing.key
+`
+}
+
+// Run prints the keys.
+func (c *listKeysCommand) Run(ctx context.Context, con *console) error {
+	store, ring, err := c.open(ctx, false, "")
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	keys, err := ring.List(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	records := make([]keyRecord, len(keys))
+	for i, k := range keys {
+		records[i] = keyRecordOf(k, now)
+	}
+	if c.JSON {
+		return json.NewEncoder(con.out).Encode(records)
+	}
+	colours := paletteFor(con.out, con.env)
+	rows := [][]string{{"KEY", "ALGORITHM", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"}}
+	for _, r := range records {
+		rows = append(rows, []string{r.ID, r.Algorithm, r.State, utc(r.Signs), utc(r.Retires), utc(r.Gone)})
+	}
+	return writeGrid(con.out, rows, func(row, column int, text string) string {
+		switch {
+		case row == 0:
+			return colours.bold(text)
+		case column == 2 && strings.TrimSpace(text) == stateSigning:
+			return colours.green(text)
+		case column == 2:
+			return colours.faint(text)
+		}
+		return text
+	})
+}
+
+// A rotateKeyCommand is "sneck keys rotate".
+type rotateKeyCommand struct {
+	ringFlags
+	Algorithm string `default:"ES256" placeholder:"ALG" help:"Algorithm of the new key: ES256, ES384, ES512, EdDSA, RS256, PS256."`
+}
+
+// Help is printed below the flags.
+func (*rotateKeyCommand) Help() string {
+	return `A running server makes a new key every 30 days by itself. This makes one now, and
+with another algorithm if need be. The server publishes it, and signs with it
+when every verifier must have seen it; the old one stays published until the
+last token that it signed has expired. To give up a key that somebody else has,
+see "sneck keys retire".
+
+Example:
+
+    sneck keys rotate --data ./data --sealing-key ./sealing.key
+`
+}
+
+// Run adds a new key.
+func (c *rotateKeyCommand) Run(ctx context.Context, con *console) error {
+	return c.rotate(ctx, con, nil, c.Algorithm)
+}
+
+func (f *ringFlags) rotate(ctx context.Context, con *console, key *authserver.SigningKey, algorithm string) error {
+	store, ring, err := f.open(ctx, true, algorithm)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	added, err := ring.Rotate(ctx, key)
+	if err != nil {
+		return err
+	}
+	record := keyRecordOf(added, time.Now())
+	if f.JSON {
+		err = json.NewEncoder(con.out).Encode(record)
+	} else {
+		_, err = fmt.Fprintf(con.out, "added key %s (%s), which signs from %s\n", printable(record.ID), record.Algorithm, utc(record.Signs))
+	}
+	return errors.Join(err, store.Close())
+}
+
+// An addKeyCommand is "sneck keys add".
+type addKeyCommand struct {
+	ringFlags
+	File string `arg:"" help:"File with a private key: a JWK, or PEM."`
+}
+
+// Help is printed below the flags.
+func (*addKeyCommand) Help() string {
+	return `The key is copied into the database; the file is not needed any more.
+
+Example:
+
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem
+    sneck keys add --data ./data --sealing-key ./sealing.key key.pem
+`
+}
+
+// Run adds the key.
+func (c *addKeyCommand) Run(ctx context.Context, con *console) error {
+	data, err := readFile(c.File)
+	if err != nil {
+		return err
+	}
+	key, err := authserver.ParseSigningKey(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	return c.rotate(ctx, con, &key, "")
+}
+
+// A retireKeyCommand is "sneck keys retire".
+type retireKeyCommand struct {
+	ID string `arg:"" name:"key" help:"Key ID, as \"sneck keys list\" prints it."`
+	ringFlags
+}
+
+// Help is printed below the flags.
+func (*retireKeyCommand) Help() string {
+	return `For a key that somebody else may have: it signs no more, its private half is
+deleted, and tokens that it signed are refused from now on. Running servers
+notice within minutes, and verifiers when they next ask for the keys. If it was
+the one that signs, the one that waits, or a new one, signs at once. To change
+keys without losing tokens, use "sneck keys rotate".
+
+Example:
+
+    sneck keys retire --data ./data --sealing-key ./sealing.key 3kZ...
+`
+}
+
+// Run retires the key.
+func (c *retireKeyCommand) Run(ctx context.Context, con *console) error {
+	store, ring, err := c.open(ctx, false, "")
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	err = ring.Retire(ctx, c.ID)
+	if errors.Is(err, authserver.ErrNoSuchKey) {
+		return fmt.Errorf("there is no key %q in %s (hint: sneck keys list)", c.ID, c.Data)
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = json.NewEncoder(con.out).Encode(map[string]string{"kid": c.ID, "state": "gone"})
+	} else {
+		_, err = fmt.Fprintf(con.out, "retired key %s, and all tokens that it signed\n", printable(c.ID))
+	}
+	return errors.Join(err, store.Close())
+}
+
+// keysFlags say which keys a server signs with.
+type keysFlags struct {
+	sealFlags
+	unsealedFlag
+	RotateKeys   time.Duration `default:"720h" placeholder:"DURATION" help:"How long a key in the database signs, such as ${default}; 0 for until \"sneck keys rotate\"."`
+	KeyAlgorithm string        `default:"ES256" placeholder:"ALG" help:"Algorithm of keys that the server makes: ES256, ES384, ES512, EdDSA, RS256, PS256."`
+	SigningKey   string        `from:"SNECK_SIGNING_KEY" placeholder:"FILE" help:"Sign with the private key in this file, a JWK or PEM, and not with keys in the database ($$SNECK_SIGNING_KEY)."`
+	OtherKeys    string        `from:"SNECK_OTHER_KEYS" placeholder:"FILE" help:"Publish the public keys in this file besides, a JWK Set or PEM: those that will sign, and those that did ($$SNECK_OTHER_KEYS)."`
+}
+
+// source returns the keys for a store: those of the files, or those in the
+// store, or none if there are none and nobody has asked for any.
+func (f *keysFlags) source(ctx context.Context, config authserver.KeyRingConfig) (authserver.KeySource, error) {
+	if f.SigningKey != "" {
+		return authserver.NewFileKeys(authserver.FileKeysConfig{Signing: f.SigningKey, Others: f.OtherKeys, Logger: config.Logger})
+	}
+	if f.OtherKeys != "" {
+		return nil, usageError(errors.New("--other-keys without --signing-key"), "sneck keys add, for keys in the database")
+	}
+	config.InsecureUnsealed, config.Algorithm, config.RotateEvery = f.InsecureUnsealed, f.KeyAlgorithm, f.RotateKeys
+	if f.RotateKeys == 0 {
+		config.RotateEvery = authserver.Never
+	}
+	if config.Sealer == nil && !f.InsecureUnsealed {
+		return nil, noKeys(ctx, config)
+	}
+	ring, err := authserver.NewKeyRing(config)
+	if err != nil {
+		return nil, usageError(err, "sneck serve --help")
+	}
+	// A key that can not be opened is found out now, and the first one made.
+	if _, err := ring.KeySet(ctx); err != nil {
+		return nil, hinted(err, "is --sealing-key the right one?")
+	}
+	return ring, nil
+}
+
+// noKeys returns an error if there are keys in the store, though there is
+// nothing to open them with.
+func noKeys(ctx context.Context, config authserver.KeyRingConfig) error {
+	config.InsecureUnsealed = true
+	ring, err := authserver.NewKeyRing(config)
+	if err != nil {
+		return usageError(err, "sneck serve --help")
+	}
+	if keys, err := ring.List(ctx); err != nil || len(keys) > 0 {
+		return usageError(errors.New("--sealing-key is missing, and there are signing keys in the database"), "the file that they were made with")
+	}
+	return nil
+}
