@@ -68,7 +68,7 @@ func (s *Server) accept(ctx context.Context, a *AuthorizationRequest, approval *
 	if approval.Scopes != nil {
 		r.Scopes = intersect(a.Scopes, approval.Scopes)
 	}
-	if len(r.Scopes) == 0 {
+	if len(r.Scopes) == 0 || !r.Scopes.HasAll(a.Required()) {
 		return nil, ErrAccessDenied
 	}
 	who, err := json.Marshal(approval.Authentication)
