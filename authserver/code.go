@@ -37,7 +37,7 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 		return "", err
 	}
 	if approval.Remember {
-		if err := s.remember(ctx, record); err != nil {
+		if err := s.remember(ctx, record, a.Scopes); err != nil {
 			return "", err
 		}
 	}

@@ -46,8 +46,14 @@ func (a *AuthorizationRequest) Consented(ctx context.Context, subject string) (b
 	return true, nil
 }
 
-// remember writes down what the user has consented to.
-func (s *Server) remember(ctx context.Context, r Record) error {
+// remember writes down what the user has consented to, and forgets what they
+// were asked for and have left out this time.
+func (s *Server) remember(ctx context.Context, r Record, asked scopes.Set) error {
+	for _, scope := range asked.Without(r.Scopes) {
+		if _, err := s.config.Store.Revoke(ctx, Selector{Key: consentKey(r.Client, r.Subject, scope)}); err != nil {
+			return fmt.Errorf("forget consent: %w", err)
+		}
+	}
 	for _, scope := range r.Scopes {
 		err := s.config.Store.Create(ctx, Record{
 			Key: consentKey(r.Client, r.Subject, scope), Kind: KindConsent,

@@ -40,11 +40,14 @@ type Accounts struct {
 	now   func() time.Time
 	// slots bounds how many passwords are hashed at a time.
 	slots chan struct{}
-	// matches verifies a password.
+	// hash and matches are what a password is hashed and verified with.
+	hash    func(password string) (string, error)
 	matches func(hash, password string) (bool, error)
-	// stranger is the hash that is verified for an account that is not there.
-	stranger string
 }
+
+// stranger is the hash that is verified for an account that is not there: of
+// no password that anybody knows, and as expensive as any other.
+const stranger = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // The kinds of the records of an account.
 const (
@@ -83,13 +86,10 @@ func NewAccounts(store authserver.Lister, now func() time.Time) (*Accounts, erro
 	if now == nil {
 		now = time.Now
 	}
-	stranger, err := authserver.HashChosen(rand.Text())
-	if err != nil {
-		return nil, err
-	}
 	return &Accounts{
-		store: store, now: now, stranger: stranger,
+		store: store, now: now,
 		slots:   make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		hash:    authserver.HashChosen,
 		matches: func(hash, password string) (bool, error) { return authserver.Secret{Hash: hash}.Matches(password) },
 	}, nil
 }
@@ -151,7 +151,7 @@ func (a *Accounts) Create(ctx context.Context, username, password string) (*Acco
 func (a *Accounts) passwordRecord(ctx context.Context, id, password string) (authserver.Record, error) {
 	var hash string
 	err := a.slot(ctx, func() (err error) {
-		hash, err = authserver.HashChosen(password)
+		hash, err = a.hash(password)
 		return err
 	})
 	if err != nil {
@@ -265,7 +265,7 @@ func (a *Accounts) SignIn(ctx context.Context, username, password string) (*Acco
 	if err != nil {
 		return nil, err
 	}
-	hash := a.stranger
+	hash := stranger
 	if len(records) > 0 {
 		extra, err := decode[passwordExtra](records[0])
 		if err != nil {

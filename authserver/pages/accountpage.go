@@ -217,6 +217,7 @@ func (s *Site) applications(ctx context.Context, subject string) ([]application,
 		if err == nil {
 			app.Name = clientName(client)
 		}
+		slices.Sort(app.Scopes)
 		apps = append(apps, *app)
 	}
 	slices.SortFunc(apps, func(a, b application) int {
