@@ -52,10 +52,9 @@ func (c *Cache) Verify(ctx context.Context, token string) (*sneck.Token, error) 
 	return c.verify(ctx, token, c.clock())
 }
 
-// VerifyAt is Verify for a caller that has just read [time.Now]: reading the
-// clock is a tenth of the cost of a remembered answer. A token that it returns
-// was not expired when it returned. A Cache with a clock of its own reads that
-// one all the same.
+// VerifyAt is Verify for a caller that has just read [time.Now], see
+// [sneck.VerifierAt]. A Cache with a clock of its own reads that one all the
+// same.
 func (c *Cache) VerifyAt(ctx context.Context, token string, now time.Time) (*sneck.Token, error) {
 	if c.active == nil || c.cfg.Now != nil {
 		return c.Verify(ctx, token)
@@ -75,15 +74,16 @@ func (c *Cache) verify(ctx context.Context, token string, now moment) (*sneck.To
 	e := c.active.get(t, now.mono)
 	if e != nil {
 		v := e.verdict.Load()
-		if bound > 0 && v.fresh(now, bound) && c.marks.pass(v) {
+		age := now.since(v.asked)
+		if bound > 0 && v.freshAt(age, bound) && c.marks.pass(v) {
 			if v.token == nil {
 				c.counters.inactiveHits.Add(1)
 				return nil, errRefused
 			}
-			c.counters.hits[t[15]%8].n.Add(1)
-			if v.soft > 0 && now.since(v.asked) >= v.soft {
+			if v.soft > 0 && age >= v.soft {
 				c.refresh(t, e, token, now, now.mono-int64(v.soft))
 			}
+			c.counters.hits[t[15]%8].n.Add(1)
 			return v.token, nil
 		}
 	} else if refused := c.inactive.get(t, now.mono); refused != nil && bound > 0 {

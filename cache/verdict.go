@@ -34,7 +34,10 @@ const forever = time.Duration(math.MaxInt64)
 
 // fresh reports whether the verdict may be used without asking.
 func (v *verdict) fresh(now moment, bound time.Duration) bool {
-	age := now.since(v.asked)
+	return v.freshAt(now.since(v.asked), bound)
+}
+
+func (v *verdict) freshAt(age, bound time.Duration) bool {
 	return age >= 0 && age < v.hard && age <= bound
 }
 

@@ -1,8 +1,10 @@
 package middleware
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,23 +49,27 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, d Decision) {
 	}
 }
 
-// body returns the JSON object that says the same as the challenge.
-func (g *Guard) body(out *outcome, required scopes.Set) []byte {
-	b := make([]byte, 0, 256)
-	b = append(b, `{"error":"`...)
-	b = append(b, out.code...)
-	b = append(b, `","error_description":"`...)
-	b = append(b, out.description...)
-	b = append(b, '"')
-	if g.config.ErrorWithScopes && out == &noScope {
-		if required == nil {
-			required = scopes.Set{}
-		}
-		list, _ := json.Marshal(required) // strings always succeed
-		b = append(b, `,"required_scopes":`...)
-		b = append(b, list...)
+// newBodies returns the JSON objects that say the same as the challenges, for
+// each outcome that has a body.
+func newBodies() map[*outcome][]byte {
+	bodies := map[*outcome][]byte{}
+	for _, out := range append([]*outcome{&unavailable}, outcomes...) {
+		bodies[out] = []byte(`{"error":"` + out.code + `","error_description":"` + out.description + "\"}\n")
 	}
-	return append(b, "}\n"...)
+	return bodies
+}
+
+// body returns what the answer says besides its header.
+func (g *Guard) body(out *outcome, required scopes.Set) []byte {
+	body := g.bodies[out]
+	if !g.config.ErrorWithScopes || out != &noScope {
+		return body
+	}
+	if required == nil {
+		required = scopes.Set{}
+	}
+	list, _ := json.Marshal(required) // strings always succeed
+	return slices.Concat(bytes.TrimSuffix(body, []byte("}\n")), []byte(`,"required_scopes":`), list, []byte("}\n"))
 }
 
 // seconds returns the value of Retry-After (RFC 9110, section 10.2.3): whole
@@ -112,21 +118,36 @@ func newChallenges(c *Config) challenges {
 // of returns the challenge that tells about the refusal, in the scheme that
 // the client used, or the first if it is none of ours.
 func (all challenges) of(out *outcome, d *Decision) string {
-	value := all[all.index(d)].values[out]
-	if len(d.ACR) > 0 {
-		value += ", acr_values=" + quote(strings.Join(d.ACR, " "))
-	}
-	if d.MaxAge > 0 {
-		value += ", max_age=" + quote(strconv.FormatInt(int64(d.MaxAge/time.Second), 10))
-	}
-	return value + scopeParam(d)
+	return challenge(all[all.index(d)].values[out], d.Required, d.ACR, d.MaxAge)
 }
 
-func scopeParam(d *Decision) string {
-	if len(d.Required) == 0 {
-		return ""
+// challenge adds to one that was made ahead what depends on the route.
+func challenge(base string, required scopes.Set, acr []string, maxAge time.Duration) string {
+	if len(required) == 0 && len(acr) == 0 && maxAge == 0 {
+		return base
 	}
-	return ", scope=" + quote(d.Required.String())
+	size := len(base) + 48
+	for _, list := range [][]string{required, acr} {
+		for _, word := range list {
+			size += len(word) + 1
+		}
+	}
+	var b strings.Builder
+	b.Grow(size)
+	b.WriteString(base)
+	if len(acr) > 0 {
+		b.WriteString(", acr_values=")
+		writeQuoted(&b, acr...)
+	}
+	if maxAge > 0 {
+		b.WriteString(", max_age=")
+		writeQuoted(&b, strconv.FormatInt(int64(maxAge/time.Second), 10))
+	}
+	if len(required) > 0 {
+		b.WriteString(", scope=")
+		writeQuoted(&b, required...)
+	}
+	return b.String()
 }
 
 // others returns what else a client may use after a 401.
@@ -137,7 +158,7 @@ func (all challenges) others(out *outcome, d *Decision) []string {
 	var values []string
 	for i, s := range all {
 		if i != all.index(d) {
-			values = append(values, s.values[&needsToken]+scopeParam(d))
+			values = append(values, challenge(s.values[&needsToken], d.Required, nil, 0))
 		}
 	}
 	if d.Challenge != "" {
@@ -159,19 +180,28 @@ func (all challenges) index(d *Decision) int {
 // be in one is left out: no text may end a header early.
 func quote(s string) string {
 	var b strings.Builder
-	b.Grow(len(s) + 2)
+	writeQuoted(&b, s)
+	return b.String()
+}
+
+// writeQuoted writes the words, with spaces between them, as one quoted-string.
+func writeQuoted(b *strings.Builder, words ...string) {
 	b.WriteByte('"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c >= ' ' && c < 0x7f:
-			b.WriteByte(c)
+	for i, word := range words {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		for j := range len(word) {
+			switch c := word[j]; {
+			case c == '"' || c == '\\':
+				b.WriteByte('\\')
+				b.WriteByte(c)
+			case c >= ' ' && c < 0x7f:
+				b.WriteByte(c)
+			}
 		}
 	}
 	b.WriteByte('"')
-	return b.String()
 }
 
 // quotable reports whether quote leaves nothing out.

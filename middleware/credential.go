@@ -19,14 +19,6 @@ const (
 	SourceCookie Source = "cookie"
 )
 
-// A credential is a token as a request presents it. The zero credential is
-// none.
-type credential struct {
-	token  string
-	source Source
-	scheme scheme
-}
-
 // A scheme is an authentication scheme.
 type scheme string
 
@@ -35,80 +27,108 @@ const (
 	schemeDPoP   scheme = "DPoP"
 )
 
-// credential returns the one token of a request, or the zero credential if
-// there is none, or else the mistake that the client made. More than one is a
-// mistake even if they are equal (RFC 6750, section 2).
+// credential returns the one token of a request, or "" if there is none or if
+// the client made a mistake, which is then the decision's Reason. It also
+// fills in the Source and Scheme. More than one token is a mistake even if
+// they are equal (RFC 6750, section 2).
 //
 // A token in the query is no credential by itself unless it is allowed, but
 // beside another one it is a mistake all the same. The body is not read for
 // that unless it is allowed: it belongs to the handler.
 //
-// The token is free of spaces, tabs and commas, and short enough. Whether it
-// is a [sneck.ValidToken] is for the Verifier to say.
-func (g *Guard) credential(r *http.Request) (credential, Reason) {
-	c, mistake := fromHeader(r, g.config.DPoP.Mode.on())
-	if mistake != "" {
-		return credential{}, mistake
+// The token is short enough. Whether it is a [sneck.ValidToken] is for the
+// Verifier to say, and [Guard.misshapen] for what the client is then told.
+func (g *Guard) credential(r *http.Request, d *Decision) string {
+	token := g.fromHeader(r, d)
+	if d.Reason != "" {
+		return ""
 	}
 	for _, more := range g.sources {
 		tokens, mistake := more.find(r)
 		if mistake != "" {
-			return credential{}, mistake
+			d.mistake(mistake)
+			return ""
 		}
-		for _, token := range tokens {
+		for _, another := range tokens {
 			switch {
-			case c.token != "":
-				return credential{}, ReasonTwoTokens
-			case len(token) > sneck.MaxTokenBytes:
-				return credential{}, ReasonTooLong
-			case !sneck.ValidToken(token):
-				return credential{}, ReasonMalformed
+			case token != "":
+				mistake = ReasonTwoTokens
+			case len(another) > sneck.MaxTokenBytes:
+				mistake = ReasonTooLong
+			case !sneck.ValidToken(another):
+				mistake = ReasonMalformed
 			}
-			c = credential{token, more.source, schemeBearer}
+			if mistake != "" {
+				d.mistake(mistake)
+				return ""
+			}
+			token, d.Source, d.Scheme = another, more.source, string(schemeBearer)
 		}
 	}
-	if c.token != "" && c.source != SourceQuery && r.URL.RawQuery != "" && inQuery(r.URL.RawQuery) {
-		return credential{}, ReasonTwoTokens
+	if token != "" && r.URL.RawQuery != "" && d.Source != SourceQuery && inQuery(r.URL.RawQuery) {
+		d.mistake(ReasonTwoTokens)
+		return ""
 	}
-	return c, ""
+	return token
 }
+
+// mistake makes d the refusal of a request that names no one token.
+func (d *Decision) mistake(reason Reason) { d.Reason, d.Source, d.Scheme = reason, "", "" }
 
 // fromHeader returns the token of the Authorization header (RFC 6750, section
 // 2.1; RFC 9449, section 7.1).
-func fromHeader(r *http.Request, dpop bool) (credential, Reason) {
+func (g *Guard) fromHeader(r *http.Request, d *Decision) string {
 	fields := r.Header["Authorization"]
-	switch len(fields) {
-	case 0:
-		return credential{}, ""
-	case 1:
-	default:
-		return credential{}, ReasonTwoTokens
+	if len(fields) != 1 {
+		if len(fields) > 1 {
+			d.mistake(ReasonTwoTokens)
+		}
+		return ""
 	}
 	field := fields[0]
-	if len(field) > len("Bearer ")+sneck.MaxTokenBytes {
-		return credential{}, ReasonTooLong
+	const usual = string(schemeBearer) + " "
+	if len(field) > len(usual)+sneck.MaxTokenBytes {
+		d.mistake(ReasonTooLong)
+		return ""
 	}
-	c := credential{source: SourceHeader, scheme: schemeBearer}
-	name, token, _ := strings.Cut(field, " ")
+	scheme := schemeBearer
+	if !strings.HasPrefix(field, usual) {
+		name, _, _ := strings.Cut(field, " ")
+		switch {
+		case strings.EqualFold(name, string(schemeBearer)):
+		case g.config.DPoP.Mode.on() && strings.EqualFold(name, string(schemeDPoP)):
+			scheme = schemeDPoP
+		default:
+			d.Reason = otherScheme(field)
+			return ""
+		}
+	}
+	token := field[len(scheme):]
+	for token != "" && token[0] == ' ' { // 1*SP
+		token = token[1:]
+	}
 	switch {
-	case name == string(schemeBearer), strings.EqualFold(name, string(schemeBearer)):
-	case dpop && strings.EqualFold(name, string(schemeDPoP)):
-		c.scheme = schemeDPoP
-	default:
-		return credential{}, otherScheme(field)
+	case token == "":
+		d.mistake(ReasonMalformed)
+		return ""
+	case len(token) > sneck.MaxTokenBytes:
+		d.mistake(ReasonTooLong)
+		return ""
 	}
-	c.token = strings.TrimLeft(token, " ") // 1*SP
+	d.Source, d.Scheme = SourceHeader, string(scheme)
+	return token
+}
+
+// misshapen returns the mistake of a client whose token is more than one
+// token, or none: it gets another answer than who has a wrong one.
+func misshapen(token string) Reason {
 	switch {
-	case c.token == "":
-		return credential{}, ReasonMalformed
-	case len(c.token) > sneck.MaxTokenBytes:
-		return credential{}, ReasonTooLong
-	case strings.IndexByte(c.token, ',') >= 0:
-		return credential{}, ReasonTwoTokens
-	case strings.IndexByte(c.token, ' ') >= 0, strings.IndexByte(c.token, '\t') >= 0:
-		return credential{}, ReasonMalformed
+	case strings.IndexByte(token, ',') >= 0:
+		return ReasonTwoTokens
+	case strings.IndexByte(token, ' ') >= 0, strings.IndexByte(token, '\t') >= 0:
+		return ReasonMalformed
 	}
-	return c, ""
+	return ""
 }
 
 // otherScheme says what is wrong with credentials that begin with no known

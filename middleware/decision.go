@@ -20,6 +20,9 @@ type Decision struct {
 	Allowed bool
 	// Reason is why; it never changes its spelling.
 	Reason Reason
+	// Rule is the Name of the policy that decided; if it has none, it is the
+	// pattern under which a [http.ServeMux] in front of the guard files it.
+	Rule string
 	// Source is where the token was; empty if there was none.
 	Source Source
 	// Scheme is the authentication scheme of the token, "Bearer" or "DPoP";
@@ -168,6 +171,9 @@ func (d Decision) String() string {
 		verb = "allowed"
 	}
 	fmt.Fprintf(&b, "%s: %s", verb, d.Reason)
+	if d.Rule != "" {
+		fmt.Fprintf(&b, ", by %q", d.Rule)
+	}
 	if len(d.Missing) > 0 {
 		fmt.Fprintf(&b, "; the token lacks %s", strings.Join(d.Missing, " and "))
 	}
@@ -176,6 +182,9 @@ func (d Decision) String() string {
 	}
 	if d.Err != nil {
 		fmt.Fprintf(&b, "; %v", d.Err)
+	}
+	if hint := d.Hint(); hint != "" {
+		fmt.Fprintf(&b, " (hint: %s)", hint)
 	}
 	return b.String()
 }
@@ -187,6 +196,9 @@ func (d Decision) LogValue() slog.Value {
 		slog.Bool("allowed", d.Allowed),
 		slog.String("reason", string(d.Reason)),
 		slog.Int("status", d.Status()),
+	}
+	if d.Rule != "" {
+		attrs = append(attrs, slog.String("rule", d.Rule))
 	}
 	if d.Token != nil {
 		attrs = append(attrs,
@@ -204,6 +216,9 @@ func (d Decision) LogValue() slog.Value {
 	if d.Err != nil {
 		attrs = append(attrs, slog.String("error", d.Err.Error()))
 	}
+	if hint := d.Hint(); hint != "" {
+		attrs = append(attrs, slog.String("hint", hint))
+	}
 	return slog.GroupValue(attrs...)
 }
 
@@ -218,7 +233,7 @@ func (g *Guard) report(r *http.Request, d *Decision) {
 	}
 	level := slog.LevelInfo
 	switch d.Reason {
-	case ReasonUnavailable:
+	case ReasonUnavailable, ReasonStale:
 		level = slog.LevelWarn
 	case ReasonBroken:
 		level = slog.LevelError
@@ -232,7 +247,6 @@ func (g *Guard) log(ctx context.Context, level slog.Level, r *http.Request, d *D
 	}
 	attrs := []slog.Attr{
 		slog.String("method", r.Method),
-		slog.String("route", r.Pattern),
 		slog.Any("decision", *d),
 	}
 	var panicked *panicError

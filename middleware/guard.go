@@ -14,9 +14,10 @@ import (
 // A Guard admits requests whose token passes. Make one with [New]. It is safe
 // for concurrent use and does not change.
 type Guard struct {
-	config     Config  // Realm, RetryAfter and Now are filled in
-	clocked    clocked // the Verifier, if it is one that tells time like us
+	config     Config           // Realm, RetryAfter and Now are filled in
+	remembers  sneck.VerifierAt // the Verifier, if it is one and keeps our time
 	challenges challenges
+	bodies     map[*outcome][]byte
 	sources    []source // besides the header
 	crossSite  *http.CrossOriginProtection
 }
@@ -33,21 +34,19 @@ func New(c Config) (*Guard, error) {
 	if c.RetryAfter == 0 {
 		c.RetryAfter = defaultRetryAfter
 	}
-	var known clocked
+	var remembers sneck.VerifierAt
 	if c.Now == nil {
-		c.Now = time.Now
-		known, _ = c.Verifier.(clocked)
+		c.Now = newClock().now
+		remembers, _ = c.Verifier.(sneck.VerifierAt)
 	}
 	c.DPoP = c.DPoP.filled(c.Now)
 	c.MTLS.TrustedProxies = slices.Clone(c.MTLS.TrustedProxies)
-	if c.Metadata != nil {
-		m := *c.Metadata
-		c.Metadata = &m
-	}
+	c.Metadata = c.Metadata.clone()
 	return &Guard{
 		config:     c,
-		clocked:    known,
+		remembers:  remembers,
 		challenges: newChallenges(&c),
+		bodies:     newBodies(),
 		sources:    newSources(&c),
 		crossSite:  http.NewCrossOriginProtection(),
 	}, nil
@@ -76,6 +75,7 @@ func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
 	if err := p.check(&g.config); err != nil {
 		panic(err)
 	}
+	p.ACR = slices.Clone(p.ACR)
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			var d Decision
@@ -102,6 +102,9 @@ func (g *Guard) Check(r *http.Request, p Policy) Decision {
 // of it, so it is not passed around by value.
 func (g *Guard) check(r *http.Request, p *Policy, d *Decision) {
 	g.decide(r, p, d)
+	if d.Rule = p.Name; d.Rule == "" {
+		d.Rule = r.Pattern
+	}
 	if !d.Allowed {
 		switch d.Status() {
 		case http.StatusServiceUnavailable:
@@ -142,8 +145,14 @@ func (g *Guard) admit(w http.ResponseWriter, r *http.Request, d *Decision) *http
 }
 
 // decide is the whole way of a request. Whatever is not admitted at its end
-// has been refused before.
+// has been refused before, and so is a request during which somebody's code
+// panics.
 func (g *Guard) decide(r *http.Request, p *Policy, d *Decision) {
+	defer func() {
+		if v := recover(); v != nil {
+			*d = Decision{Reason: ReasonBroken, Source: d.Source, Scheme: d.Scheme, Err: newPanicError(v)}
+		}
+	}()
 	if g.config.AllowPreflight && preflight(r) {
 		d.Reason, d.Allowed = ReasonPreflight, true
 		return
@@ -153,51 +162,71 @@ func (g *Guard) decide(r *http.Request, p *Policy, d *Decision) {
 			return
 		}
 	}
-
-	c, mistake := g.credential(r)
-	d.Reason, d.Source, d.Scheme = mistake, c.source, string(c.scheme)
-	switch {
-	case mistake != "":
+	token := g.credential(r, d)
+	if token == "" {
+		if d.Reason == "" {
+			d.Reason, d.Allowed = ReasonNoToken, p.Optional
+			if p.Optional {
+				d.Reason = ReasonAnonymous
+			}
+		}
 		return
-	case c.token == "" && p.Optional:
-		d.Reason, d.Allowed = ReasonAnonymous, true
-		return
-	case c.token == "":
-		d.Reason = ReasonNoToken
-		return
-	case c.source == SourceCookie && g.crossSite.Check(r) != nil:
+	}
+	if d.Source == SourceCookie && g.fromElsewhere(r) {
 		d.Reason = ReasonCrossOrigin
 		return
 	}
 
-	start := g.config.Now()
-	var proof *dpop.Proof
-	if c.scheme == schemeDPoP {
-		d.Nonce = g.config.DPoP.nonce(start)
-		if proof, d.Reason, d.Err = g.config.DPoP.read(r, c.token, start); d.Reason != "" {
+	if g.remembers == nil || d.Scheme == string(schemeDPoP) {
+		// Otherwise only if the token is refused: what is remembered is one.
+		if mistake := misshapen(token); mistake != "" {
+			d.mistake(mistake)
 			return
 		}
 	}
 
-	t, now, err := g.verify(r.Context(), c.token, start)
+	start := g.config.Now()
+	var proof *dpop.Proof
+	if d.Scheme == string(schemeDPoP) {
+		d.Nonce = g.config.DPoP.nonce(start)
+		if proof, d.Reason, d.Err = g.config.DPoP.read(r, token, start); d.Reason != "" {
+			return
+		}
+	}
+
+	t, err := g.verify(r.Context(), token, start)
 	if err == nil && p.tooStale(t, start) {
 		// The Verifier is only told of the bound if its answer needs it, so
 		// that most requests do without a context of their own.
-		t, now, err = g.verify(sneck.WithMaxStaleness(r.Context(), p.MaxStaleness), c.token, start)
+		t, err = g.verify(sneck.WithMaxStaleness(r.Context(), p.MaxStaleness), token, start)
 	}
 	if err != nil {
-		g.refuse(r, d, err)
+		g.refuse(r, d, token, err)
 		return
+	}
+	now := start
+	if g.remembers == nil || !t.VerifiedAt.Before(start) {
+		now = g.config.Now() // the answer was waited for
 	}
 	d.Token = t
 	if !t.VerifiedAt.IsZero() {
-		d.Age = max(now.Sub(t.VerifiedAt), 0)
+		d.Age = max(time.Duration(now.UnixNano()-t.VerifiedAt.UnixNano()), 0)
 	}
 	if p.tooStale(t, start) {
 		d.Reason = ReasonStale
 		return
 	}
 	g.weigh(r, p, proof, now, d)
+}
+
+// fromElsewhere reports whether another site had the browser make the request.
+// A WebSocket begins with a GET, but is not read-only, and no browser keeps
+// other sites from reading what it sends.
+func (g *Guard) fromElsewhere(r *http.Request) bool {
+	if r.Header["Upgrade"] != nil {
+		r = &http.Request{Method: http.MethodPost, URL: r.URL, Host: r.Host, Header: r.Header}
+	}
+	return g.crossSite.Check(r) != nil
 }
 
 // preflight reports whether a request is a CORS preflight (Fetch Standard,
@@ -208,19 +237,19 @@ func preflight(r *http.Request) bool {
 }
 
 // otherwise asks the policy's own means of authentication. It leaves the
-// Reason empty if they have nothing to say.
+// Reason empty if they have nothing to say. They read the one Authorization
+// field that there may be, and nobody behind them shall find a second.
 func (g *Guard) otherwise(r *http.Request, p *Policy, d *Decision) {
-	defer func() {
-		if v := recover(); v != nil {
-			*d = Decision{Reason: ReasonBroken, Err: newPanicError(v)}
-		}
-	}()
+	if len(r.Header["Authorization"]) > 1 {
+		d.Reason = ReasonTwoTokens
+		return
+	}
 	t, err := p.Otherwise(r)
 	switch {
 	case errors.Is(err, sneck.ErrInvalid):
 		d.Reason, d.Err = ReasonSignIn, err
 	case err != nil && !errors.Is(err, sneck.ErrUnrecognized):
-		g.refuse(r, d, err)
+		g.refuse(r, d, "", err)
 	case err == nil && t != nil:
 		d.Reason, d.Allowed, d.Token = ReasonOtherwise, true, t
 	}

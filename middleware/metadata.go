@@ -31,6 +31,17 @@ type Metadata struct {
 	Documentation, Policy, Terms string
 }
 
+// clone returns a copy that nobody else can change.
+func (m *Metadata) clone() *Metadata {
+	if m == nil {
+		return nil
+	}
+	c := *m
+	c.AuthorizationServers = slices.Clone(m.AuthorizationServers)
+	c.Scopes = slices.Clone(m.Scopes)
+	return &c
+}
+
 // wellKnown is inserted between host and path (RFC 9728, section 3.1).
 const wellKnown = "/.well-known/oauth-protected-resource"
 

@@ -14,6 +14,8 @@ import (
 // A Policy is what one route demands of a request. The zero Policy admits
 // nobody, since the zero [scopes.Requirement] is met by no token.
 type Policy struct {
+	// Name is what decisions call the policy ([Decision.Rule]).
+	Name string
 	// Scopes is what the token must grant.
 	Scopes scopes.Requirement
 	// Optional admits a request without a token; the handler then finds no

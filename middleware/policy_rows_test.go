@@ -107,7 +107,10 @@ func policyGroups() []group {
 			{"unknown token", get("Bearer unknown"), withBasic(invalid), refused},
 			{"nothing", get(), withBasic(bare), noToken},
 			{"not of the clients", basic("next", ""), withBasic(bare), noToken},
-			{"client and token", change(basic("client", "right"), func(r *http.Request) { r.Header.Add("Authorization", "Bearer write") }), byClient, middleware.ReasonOtherwise},
+			{"client and token", change(basic("client", "right"), func(r *http.Request) { r.Header.Add("Authorization", "Bearer write") }), badReq, twoTokens},
+			{"token and client", change(get("Bearer write"), func(r *http.Request) {
+				r.Header.Add("Authorization", basic("client", "right").Header.Get("Authorization"))
+			}), badReq, twoTokens},
 			{"down", basic("down", "right"), outage, middleware.ReasonUnavailable},
 			{"panic", basic("panic", "secret"), outage, middleware.ReasonBroken},
 		}},

@@ -141,3 +141,14 @@ func TestNestedGuards(t *testing.T) {
 		require.Equal(t, want, dump(rec))
 	}
 }
+
+// A policy that is in force does not change with the list it was made from.
+func TestPolicyIsCopied(t *testing.T) {
+	policy := middleware.Policy{Scopes: scopes.AnyToken(), ACR: []string{"gold"}}
+	handler := newGuard(t, func(*middleware.Config) {}).Protect(policy)(http.NotFoundHandler())
+	policy.ACR[0] = ""
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, get("Bearer read"))
+	assert.Equal(t, http.StatusUnauthorized, w.Code)
+	assert.Contains(t, w.Header().Get("WWW-Authenticate"), `acr_values="gold"`)
+}

@@ -13,47 +13,34 @@ import (
 	"github.com/sneckauth/sneck"
 )
 
-// A clocked Verifier is told the time, as reading the clock is a tenth of the
-// cost of a remembered answer. The token it returns was not expired when it
-// returned, even if it has waited since the given time.
-type clocked interface {
-	VerifyAt(ctx context.Context, token string, now time.Time) (*sneck.Token, error)
-}
-
-// verify asks the Verifier, and returns the time at which the token has to be
-// good. A Verifier that panics or that has neither token nor error has not
+// verify asks the Verifier. One that has neither token nor error has not
 // found out, so the request is refused like in an outage.
-func (g *Guard) verify(ctx context.Context, token string, start time.Time) (t *sneck.Token, now time.Time, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			t, err = nil, newPanicError(v)
-		}
-	}()
-	if g.clocked != nil {
-		t, err = g.clocked.VerifyAt(ctx, token, start)
+func (g *Guard) verify(ctx context.Context, token string, start time.Time) (t *sneck.Token, err error) {
+	if g.remembers != nil {
+		t, err = g.remembers.VerifyAt(ctx, token, start)
 	} else {
 		t, err = g.config.Verifier.Verify(ctx, token)
 	}
-	switch {
-	case err != nil:
-		return nil, start, withhold(err, token)
-	case t == nil:
-		return nil, start, errNoVerdict
-	case g.clocked != nil && t.VerifiedAt.Before(start):
-		return t, start, nil // it was remembered
+	if err != nil {
+		return nil, withhold(err, token)
 	}
-	return t, g.config.Now(), nil
+	if t == nil {
+		return nil, errNoVerdict
+	}
+	return t, nil
 }
 
 // refuse tells the three kinds of "no" apart.
-func (g *Guard) refuse(r *http.Request, d *Decision, err error) {
-	var panicked *panicError
+func (g *Guard) refuse(r *http.Request, d *Decision, token string, err error) {
 	d.Err = err
 	switch {
-	case errors.As(err, &panicked), errors.Is(err, errNoVerdict):
+	case errors.Is(err, errNoVerdict):
 		d.Reason = ReasonBroken
 	case errors.Is(err, sneck.ErrInvalid):
 		d.Reason = ReasonInvalid
+		if mistake := misshapen(token); mistake != "" {
+			d.mistake(mistake)
+		}
 	case errors.Is(err, sneck.ErrUnrecognized):
 		d.Reason = ReasonUnrecognized
 	case r.Context().Err() != nil:

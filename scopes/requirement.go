@@ -35,15 +35,15 @@ type term struct {
 	above []string // see Hierarchy
 }
 
-func (t term) met(held Set) bool {
-	return held.Has(t.name) || slices.ContainsFunc(t.above, held.Has)
+func (t *term) met(held Set) bool {
+	return held.Has(t.name) || t.above != nil && slices.ContainsFunc(t.above, held.Has)
 }
 
 func (t term) equal(other term) bool {
 	return t.name == other.name && slices.Equal(t.above, other.above)
 }
 
-func (a alternative) met(held Set) bool {
+func (a *alternative) met(held Set) bool {
 	for i := range a.terms {
 		if !a.terms[i].met(held) {
 			return false
