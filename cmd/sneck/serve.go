@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
@@ -16,19 +17,23 @@ type serveCommand struct {
 	Listen string `default:"127.0.0.1:8080" from:"SNECK_LISTEN" placeholder:"ADDR" help:"Address to listen at, such as ${default}; port 0 is any free one ($$SNECK_LISTEN)."`
 	Issuer string `from:"SNECK_ISSUER" placeholder:"URL" help:"URL under which clients reach the server; http and the address if that is of this machine only ($$SNECK_ISSUER)."`
 	JSON   bool   `name:"log-json" help:"Log JSON objects."`
+	peopleFlags
 }
 
 // Help is printed below the flags.
 func (*serveCommand) Help() string {
 	return `The server issues tokens at /token, answers at /introspect and /revoke, and
-describes itself at /.well-known/oauth-authorization-server. It logs to the
-standard error. Clients are registered with "sneck client create", also while
-it runs. Without TLS of its own, it belongs behind a proxy that has it.
+describes itself at /.well-known/oauth-authorization-server. People sign in at
+/authorize, connect devices at /device, and take back at /account what they have
+allowed. It logs to the standard error. Clients are registered with "sneck client
+create" and accounts with "sneck user create", also while it runs. Without TLS of
+its own, it belongs behind a proxy that has it.
 
 Examples:
 
     sneck serve --data ./data
-    sneck serve --data /var/lib/sneck --listen 127.0.0.1:9000 --issuer https://auth.example.com
+    sneck serve --data /var/lib/sneck --listen 127.0.0.1:9000 --issuer https://auth.example.com \
+        --behind-proxy --scope notes:read="Read your notes" --approval-prompt auto
 `
 }
 
@@ -58,20 +63,15 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	}
 	// What is wrong is said before there is a database.
 	memory := authserver.NewMemory()
-	config := authserver.Config{
-		Issuer: issuer, Store: memory, Clients: memory, Scopes: registeredScopes{memory}, Logger: logger,
-		Sweep: authserver.Sweep{Interval: sweepInterval},
-	}
-	if _, err := authserver.New(config); err != nil {
-		return usageError(fmt.Errorf("--issuer: %w", err), "sneck serve --help")
+	if _, _, err := c.server(issuer, memory, memory, logger); err != nil {
+		return err
 	}
 	store, _, err := openData(ctx, c.Data, true)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	config.Store, config.Clients, config.Scopes = store, store, registeredScopes{store}
-	server, err := authserver.New(config)
+	server, everything, err := c.server(issuer, store, store, logger)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		_ = server.Run(ctx) // logs what it can not delete
 	}()
 	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", issuer, "data", c.Data)
-	err = serveUntil(ctx, newHTTPServer(server, logger), l)
+	err = serveUntil(ctx, newHTTPServer(everything, logger), l)
 	cancel()
 	<-swept
 	if err != nil {
@@ -96,12 +96,40 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	return nil
 }
 
+// server returns the server on a store, and the handler with what people see
+// of it.
+func (c *serveCommand) server(issuer string, store authserver.Lister, clients authserver.Clients, log *slog.Logger) (*authserver.Server, http.Handler, error) {
+	described, err := c.describe()
+	if err != nil {
+		return nil, nil, err
+	}
+	config := authserver.Config{
+		Issuer: issuer, Store: store, Clients: clients, Scopes: registeredScopes{clients, described}, Logger: log,
+		Sweep: authserver.Sweep{Interval: sweepInterval},
+	}
+	site, err := c.open(&config, store, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	server, err := authserver.New(config)
+	switch {
+	case err != nil:
+		return nil, nil, usageError(fmt.Errorf("--issuer: %w", err), "sneck serve --help")
+	case site == nil:
+		return server, server, nil
+	}
+	return server, site.Handler(server), nil
+}
+
 // registeredScopes is the scope backend of a server that has no list of its
 // own: what a client was registered with is what there is for it.
-type registeredScopes struct{ clients authserver.Clients }
+type registeredScopes struct {
+	clients authserver.Clients
+	texts   []scopes.Described
+}
 
-// All has no list to return.
-func (registeredScopes) All(context.Context) ([]scopes.Described, error) { return nil, nil }
+// All returns the scopes that there is a text for.
+func (b registeredScopes) All(context.Context) ([]scopes.Described, error) { return b.texts, nil }
 
 // Available returns the scopes in the client's record.
 func (b registeredScopes) Available(ctx context.Context, r scopes.Request) (scopes.Set, error) {
