@@ -28,3 +28,8 @@ func (s *Site) Counts(n int) int {
 }
 
 var AcceptedTags = acceptedTags
+
+// PageData is what the data of each page is, as docs/pages.md has it.
+var PageData = map[string]any{
+	"signin": signIn{}, "consent": consent{}, "device": device{}, "account": overview{}, "passkey": ceremony{}, "error": failure{},
+}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -160,4 +161,28 @@ func TestScopeText(t *testing.T) {
 	page := b.signIn("alice", password)
 	assert.Contains(t, page.body, "Ihre Notizen lesen")
 	assert.Contains(t, page.body, "Change your notes")
+}
+
+// The documentation has the data of every page.
+func TestDocsHaveTheDataOfPages(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/pages.md")
+	require.NoError(t, err)
+	for page, data := range pages.PageData {
+		row := regexp.MustCompile("(?m)^\\| `" + page + "` .*$").FindString(string(docs))
+		require.NotEmpty(t, row, page)
+		for i := range reflect.TypeOf(data).NumField() {
+			assert.Contains(t, row, "`"+reflect.TypeOf(data).Field(i).Name+"`", page)
+		}
+	}
+	view := reflect.TypeFor[*pages.View]()
+	for i := range view.NumMethod() {
+		if name := view.Method(i).Name; name != "Passkeys" && name != "Passwords" {
+			assert.Contains(t, string(docs), "`."+name+"`")
+		}
+	}
+	for i := range view.Elem().NumField() {
+		if f := view.Elem().Field(i); f.IsExported() {
+			assert.Contains(t, string(docs), "`."+f.Name+"`")
+		}
+	}
 }

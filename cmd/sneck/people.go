@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sneckauth/sneck/adapter/webauthn"
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/pages"
 	"github.com/sneckauth/sneck/scopes"
@@ -53,6 +54,11 @@ func (f *peopleFlags) open(config *authserver.Config, store authserver.Lister, l
 		Issuer: config.Issuer, Store: store, Clients: config.Clients, Title: f.Title, Logger: log,
 		// The server has no such issuer but for this machine.
 		InsecureHTTP: strings.HasPrefix(config.Issuer, "http://"),
+	}
+	if passkeys, err := webauthn.New(webauthn.Config{Issuer: config.Issuer, Name: f.Title}); err == nil {
+		c.Passkeys = passkeys
+	} else {
+		log.Info("there are no passkeys", "cause", err)
 	}
 	if f.PagesDir != "" {
 		c.Files = os.DirFS(f.PagesDir)

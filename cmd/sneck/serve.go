@@ -63,7 +63,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	}
 	// What is wrong is said before there is a database.
 	memory := authserver.NewMemory()
-	if _, _, err := c.server(issuer, memory, memory, logger); err != nil {
+	if _, _, err := c.server(issuer, memory, memory, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
 	store, _, err := openData(ctx, c.Data, true)
