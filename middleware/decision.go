@@ -73,6 +73,7 @@ const (
 	ReasonMalformed Reason = "malformed"  // not exactly one token after the scheme: 400
 	ReasonTwoTokens Reason = "two_tokens" // more than one token, header or method: 400
 	ReasonTooLong   Reason = "too_long"   // longer than sneck.MaxTokenBytes: 400
+	ReasonRequest   Reason = "request"    // Policy.ScopesOf can not tell what is asked for: 400
 
 	ReasonInvalid      Reason = "invalid"       // the Verifier refused the token: 401
 	ReasonUnrecognized Reason = "unrecognized"  // no Verifier knows the token: 401
@@ -110,6 +111,7 @@ type outcome struct {
 var (
 	needsToken     = outcome{http.StatusUnauthorized, "", ""}
 	invalidRequest = outcome{http.StatusBadRequest, "invalid_request", "The request must carry exactly one well-formed access token"}
+	unclear        = outcome{http.StatusBadRequest, "invalid_request", "The request is malformed, so what it needs is not known"}
 	invalidToken   = outcome{http.StatusUnauthorized, "invalid_token", "The access token is expired, revoked, malformed, or not valid here"}
 	invalidProof   = outcome{http.StatusUnauthorized, "invalid_dpop_proof", "The DPoP proof is missing, malformed, or not for this request"}
 	needsNonce     = outcome{http.StatusUnauthorized, "use_dpop_nonce", "The DPoP proof must hold the nonce of this answer"}
@@ -120,7 +122,7 @@ var (
 )
 
 // outcomes are all refusals with a challenge.
-var outcomes = []*outcome{&needsToken, &invalidRequest, &invalidToken, &invalidProof, &needsNonce, &stepUp, &crossOrigin, &noScope}
+var outcomes = []*outcome{&needsToken, &invalidRequest, &unclear, &invalidToken, &invalidProof, &needsNonce, &stepUp, &crossOrigin, &noScope}
 
 func (r Reason) outcome() *outcome {
 	switch r {
@@ -128,6 +130,8 @@ func (r Reason) outcome() *outcome {
 		return &needsToken
 	case ReasonMalformed, ReasonTwoTokens, ReasonTooLong:
 		return &invalidRequest
+	case ReasonRequest:
+		return &unclear
 	case ReasonInvalid, ReasonUnrecognized, ReasonExpired, ReasonNotYet, ReasonAudience, ReasonBinding:
 		return &invalidToken
 	case ReasonProof, ReasonReplay:

@@ -272,7 +272,12 @@ func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, now time.Ti
 	if d.Reason, d.Err = g.bound(r, p, t, proof); d.Reason != "" {
 		return
 	}
-	if need := p.Scopes.For(r.Method); !need.Met(t.Scopes) {
+	need, err := p.need(r, t)
+	if err != nil {
+		d.Reason, d.Err = ReasonRequest, err
+		return
+	}
+	if !need.Met(t.Scopes) {
 		d.Reason = ReasonForbidden
 		if d.Required = need.Closest(t.Scopes); d.Required != nil {
 			d.Reason, d.Missing = ReasonScope, need.Missing(t.Scopes)

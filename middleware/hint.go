@@ -19,6 +19,8 @@ func (d Decision) Hint() string {
 		return "the client, or a proxy on its way, sends a second token; one place and one token only"
 	case ReasonTooLong:
 		return "the client sends something else than a token, or the authorization server puts too much into it"
+	case ReasonRequest:
+		return "the request's body does not say clearly what it asks for, see the error"
 	case ReasonInvalid:
 		return "the authority calls the token expired, revoked or unknown; \"sneck introspect\" asks it again"
 	case ReasonUnrecognized:
