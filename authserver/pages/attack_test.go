@@ -143,9 +143,11 @@ func TestAttacks_Clickjacking(t *testing.T) {
 // Nothing that others say takes the browser anywhere but to where the client
 // is registered to be.
 func TestAttacks_OpenRedirect(t *testing.T) {
-	names := []string{
-		"redirect_uri", "state", "scope", "login_hint", "ui_locales", "prompt", "max_age", "response_mode", "nonce", "user_code", "done",
-		"next", "return_to", "continue", "url", "redirect", "post_logout_redirect_uri", "id_token_hint",
+	// Those that make the server answer at once are alone in a request.
+	groups := [][]string{
+		{"redirect_uri"}, {"scope"}, {"prompt"}, {"max_age"}, {"response_mode"},
+		{"state", "login_hint", "ui_locales", "nonce", "done", "next", "return_to", "continue", "url", "redirect", "post_logout_redirect_uri", "id_token_hint"},
+		{"user_code", "state"},
 	}
 	w := newWorld(t)
 	check := func(got reply, what string) {
@@ -167,27 +169,32 @@ func TestAttacks_OpenRedirect(t *testing.T) {
 	signedIn.get("/account")
 	signedIn.signIn("alice", password)
 	for _, place := range attacks(t, "place") {
-		for _, name := range names {
-			for _, path := range []string{authorize(name, place), "/account?" + url.Values{name: {place}}.Encode(), "/signout?" + url.Values{name: {place}}.Encode(), "/device?" + url.Values{name: {place}}.Encode()} {
-				for _, b := range []*browser{w.browser(), {h: w, cookies: map[string]string{"__Host-sneck-session": signedIn.cookies["__Host-sneck-session"]}, addr: signedIn.addr}} {
-					what := name + "=" + place + " at " + path
-					page := b.do(http.MethodGet, path, "")
-					check(page, what)
-					form := url.Values{name: {place}}
+		for _, names := range groups {
+			params := url.Values{}
+			var changes []string
+			for _, name := range names {
+				params.Set(name, place)
+				changes = append(changes, name, place)
+			}
+			for _, path := range []string{authorize(changes...), "/account?" + params.Encode(), "/signout?" + params.Encode(), "/device?" + params.Encode()} {
+				for _, b := range []*browser{w.browser(), {h: w, cookies: maps.Clone(signedIn.cookies), addr: signedIn.addr}} {
+					what := strings.Join(names, "&") + "=" + place + " at " + path
+					check(b.do(http.MethodGet, path, ""), what)
+					form := maps.Clone(params)
 					for _, action := range []string{"sign-in", "approve", "deny", "continue", "sign-out", place} {
-						if action == "sign-in" && name != "state" && name != "next" || action == "sign-out" && len(b.cookies) > 0 {
-							continue // which costs a try, or ends the session
+						if len(b.cookies) > 0 && (action == "sign-out" || action == "sign-in" || strings.HasPrefix(path, "/signout")) {
+							continue // which would end the session of all
 						}
 						form.Set("action", action)
-						if strings.HasPrefix(path, "/signout") && len(b.cookies) > 0 {
-							continue
-						}
+						form.Set("username", "alice")
+						form.Set("password", password)
 						check(b.do(http.MethodPost, path, form.Encode()), what)
 					}
 				}
 			}
 		}
 	}
+	require.Equal(t, "Your applications", title(signedIn.get("/account")), "who was signed in still is")
 }
 
 // Forms of other sites do nothing.

@@ -155,7 +155,7 @@ func TestDocsFirstSignIn(t *testing.T) {
 	resp, _ := alice.post(url.Values{"action": {"approve"}, "as": {as[1]}, "scope": {"notes:read"}})
 	back, ok := strings.CutPrefix(resp.Header.Get("Refresh"), "0; url=")
 	require.True(t, ok)
-	resp, page = alice.get(strings.Replace(back, "state=", "state=x", 1))
+	resp, _ = alice.get(strings.Replace(back, "state=", "state=x", 1))
 	assert.Equal(t, 400, resp.StatusCode, "that is the answer to another question")
 	_, page = alice.get(back)
 	assert.Contains(t, page, "Done.")
