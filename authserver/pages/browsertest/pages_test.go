@@ -93,6 +93,12 @@ func TestDeviceOnAPhone(t *testing.T) {
 	b.get(w.issuer + "/account")
 	b.reads("Living room TV")
 	b.judge("account-phone")
+
+	device = w.post(t, "/device_authorization", url.Values{"client_id": {"tv"}, "scope": {"notes:read profile"}})
+	b.get(device["verification_uri_complete"].(string))
+	b.click("Refuse")
+	b.sees("The device was refused")
+	b.judge("device-refused-phone")
 }
 
 func TestAccountPages(t *testing.T) {
@@ -268,6 +274,20 @@ func TestWithoutJavaScript(t *testing.T) {
 	b.signIn(password)
 	b.sees(asks)
 	b.click("Allow")
+	assert.NotEmpty(t, b.arrives().Get("code"))
+}
+
+// A browser that does not know the header Refresh has a link instead.
+func TestWithoutRefresh(t *testing.T) {
+	t.Parallel()
+	w, b := newWorld(t, func(s *settings) { s.old = true }), open(t)
+	b.get(w.authorize())
+	b.signIn(password)
+	b.sees(asks)
+	b.click("Allow")
+	b.sees("One moment")
+	b.judge("back")
+	b.click("Continue to the application")
 	assert.NotEmpty(t, b.arrives().Get("code"))
 }
 

@@ -42,6 +42,7 @@ type settings struct {
 	pages  pages.Config
 	server authserver.Config
 	plain  bool // without TLS
+	old    bool // browsers that do not know the header Refresh
 }
 
 func newWorld(t *testing.T, change ...func(*settings)) *world {
@@ -76,6 +77,10 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 	as, err := authserver.New(s.server)
 	require.NoError(t, err)
 	handler = w.site.Handler(as)
+	if s.old {
+		next := handler
+		handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { next.ServeHTTP(withoutRefresh{rw}, r) })
+	}
 	_, err = w.site.Accounts().Create(t.Context(), "alice", password)
 	require.NoError(t, err)
 	for _, c := range []authserver.Client{
@@ -87,6 +92,13 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 		require.NoError(t, w.memory.PutClient(t.Context(), &c))
 	}
 	return w
+}
+
+type withoutRefresh struct{ http.ResponseWriter }
+
+func (w withoutRefresh) WriteHeader(status int) {
+	w.Header().Del("Refresh")
+	w.ResponseWriter.WriteHeader(status)
 }
 
 func serve(t *testing.T, plain bool, h http.Handler) *httptest.Server {
