@@ -1,12 +1,14 @@
 package authserver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -57,6 +59,7 @@ type AuthorizationRequest struct {
 	Form Form
 
 	server    *Server
+	from      netip.Addr
 	state     string
 	named     bool // the client has named the redirect URI
 	challenge challenge
@@ -105,9 +108,9 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	form, err := parseForm(r.URL.RawQuery)
+	form, err := readQuery(r)
 	if err != nil {
-		s.page(w, r, nil, http.StatusBadRequest, "the parameters are malformed or repeated", err)
+		s.pageError(w, r, err)
 		return
 	}
 	a, err := s.authorizationTarget(r.Context(), form)
@@ -121,6 +124,7 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		s.page(w, r, nil, http.StatusBadRequest, err.Error(), nil)
 		return
 	}
+	a.from = s.address(r)
 	if err := s.checkAuthorization(r.Context(), a); err != nil {
 		s.redirectError(w, r, a, err)
 		return
@@ -239,7 +243,7 @@ func (s *Server) redirectError(w http.ResponseWriter, r *http.Request, a *Author
 	switch {
 	case errors.As(err, &e):
 	case errors.Is(err, ErrAccessDenied):
-		e = &Error{Code: "access_denied", Description: "the user does not approve"}
+		e = &Error{Code: codeAccessDenied, Description: "the user does not approve"}
 	case errors.Is(err, ErrLoginRequired):
 		e = &Error{Code: "login_required", Description: "the user is not signed in"}
 	case errors.Is(err, ErrConsentRequired):
@@ -248,11 +252,30 @@ func (s *Server) redirectError(w http.ResponseWriter, r *http.Request, a *Author
 		e = unavailable(err)
 	}
 	s.logRefusal(r, a.Client, e, http.StatusSeeOther)
+	if e.Code == codeAccessDenied {
+		event := Event{
+			Kind: EventAuthorizationDenied, Client: a.Client.ID, Grant: GrantAuthorizationCode,
+			Scopes: a.Scopes, Audience: a.Audience, Address: a.from,
+		}
+		if s.observe(r.Context(), event) != nil {
+			e = unavailable(nil)
+		}
+	}
 	params := url.Values{"error": {e.Code}}
 	if e.Description != "" {
 		params.Set("error_description", e.Description)
 	}
 	s.redirect(w, r, a, params)
+}
+
+// pageError tells the user that something is wrong with the parameters.
+func (s *Server) pageError(w http.ResponseWriter, r *http.Request, err error) {
+	status := http.StatusBadRequest
+	var e *Error
+	if errors.As(err, &e) {
+		status = cmp.Or(e.Status, status)
+	}
+	s.page(w, r, nil, status, "the parameters are malformed, repeated or too long", err)
 }
 
 // page tells the user what is wrong where the client can not be told.

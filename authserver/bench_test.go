@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,8 +31,20 @@ func bench(b *testing.B, h http.Handler, path, form string, header []string) {
 }
 
 func BenchmarkServer(b *testing.B) {
+	// A rate that is counted, and not reached.
+	high := authserver.Rate{Count: 1e9, Per: time.Second}
+	counted := authserver.EndpointLimit{Client: high, Address: high}
+	benchServer(b, authserver.Limits{Token: counted, Introspect: counted})
+	b.Run("without limits", func(b *testing.B) {
+		off := authserver.EndpointLimit{Client: none, Address: none}
+		benchServer(b, authserver.Limits{Token: off, Introspect: off})
+	})
+}
+
+func benchServer(b *testing.B, limits authserver.Limits) {
+	b.Helper()
 	m := authserver.NewMemory()
-	srv, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m})
+	srv, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, Limits: limits})
 	require.NoError(b, err)
 	app, appSecret, err := srv.NewClient(b.Context(), authserver.Client{
 		Grants: []string{authserver.GrantClientCredentials}, Scopes: []string{"read"}, Audience: []string{api},

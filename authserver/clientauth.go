@@ -1,7 +1,6 @@
 package authserver
 
 import (
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -73,7 +72,7 @@ func parseBasic(authorization string) (credentials, error) {
 // authenticate returns the client that sent the request: one that has proved
 // to know its secret, or a public one, which has not proved anything.
 func (s *Server) authenticate(r *http.Request, form Form) (*Client, error) {
-	client, err := s.identify(r.Context(), r.Header, form)
+	client, err := s.identify(r, form)
 	if err == nil {
 		err = s.hookClient(r, client)
 	}
@@ -83,8 +82,9 @@ func (s *Server) authenticate(r *http.Request, form Form) (*Client, error) {
 	return client, nil
 }
 
-func (s *Server) identify(ctx context.Context, header http.Header, form Form) (*Client, error) {
-	c, err := readCredentials(header, form)
+func (s *Server) identify(r *http.Request, form Form) (*Client, error) {
+	ctx := r.Context()
+	c, err := readCredentials(r.Header, form)
 	if err != nil {
 		return nil, err
 	}
@@ -103,16 +103,25 @@ func (s *Server) identify(ctx context.Context, header http.Header, form Form) (*
 	}
 	// A client that is not known is refused in the same words and after the
 	// same work as a wrong secret.
-	secret, err := s.keeper.verify(ctx, client, c.secret, s.config.Now())
-	if errors.Is(err, errWrongSecret) {
-		return nil, invalidClient("client authentication failed", err)
-	}
+	secret, err := s.keeper.verify(ctx, client, c.secret, s.config.Now(), func() error { return s.failures(r, c.id, 0) })
 	if err != nil {
-		return nil, unavailable(fmt.Errorf("verify a secret: %w", err))
+		return nil, notVerified(err)
 	}
 	if client.AuthMethod != "" && client.AuthMethod != c.method {
 		return nil, invalidClient("the client is registered for another authentication method", nil)
 	}
 	s.upgrade(ctx, client, secret, c.secret)
 	return client, nil
+}
+
+// notVerified returns the answer to who could not be verified.
+func notVerified(err error) error {
+	var limited *Error
+	switch {
+	case errors.Is(err, errWrongSecret):
+		return invalidClient("client authentication failed", err)
+	case errors.As(err, &limited):
+		return limited
+	}
+	return unavailable(fmt.Errorf("verify a secret: %w", err))
 }

@@ -47,7 +47,11 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 		return "", fmt.Errorf("store a code: %w", err)
 	}
 	s.logApproval(ctx, a, record.Scopes)
-	return code, nil
+	err = s.observe(ctx, Event{
+		Kind: EventAuthorizationApproved, Client: record.Client, Subject: record.Subject, Grant: GrantAuthorizationCode,
+		Scopes: record.Scopes, Audience: record.Audience, Family: record.Family, Address: a.from,
+	})
+	return code, err
 }
 
 // accept checks an approval and takes it over into a record: who, and how much
@@ -113,7 +117,7 @@ func handleCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 		return nil, invalidGrant(errors.New("the redirect_uri is not that of the code"))
 	}
 	if !record.Spent.IsZero() {
-		if err := s.revokeFamily(ctx, record); err != nil {
+		if err := r.reused(ctx, record); err != nil {
 			return nil, unavailable(err)
 		}
 		return nil, invalidGrant(ErrSpent)
@@ -131,7 +135,7 @@ func handleCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	return &Issue{
 		Subject: record.Subject, Scopes: record.Scopes, Audience: audience, Claims: extra.Claims, Family: record.Family,
 		Refresh: true, RefreshAudience: record.Audience,
-		Spend: &Spend{Key: record.Key}, Reused: s.revokeFamily,
+		Spend: &Spend{Key: record.Key}, Reused: r.reused,
 	}, nil
 }
 

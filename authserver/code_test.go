@@ -185,7 +185,7 @@ func TestAC17_AC22_NoRedirectToWhatIsNotRegistered(t *testing.T) {
 	} {
 		assert.Equal(t, page(test.want), w.ask(test.client, test.changes...), "%s %v", test.client, test.changes)
 	}
-	assert.Equal(t, page("the parameters are malformed or repeated"),
+	assert.Equal(t, page("the parameters are malformed, repeated or too long"),
 		get(w, issuer+"/authorize?client_id=web&client_id=web"))
 	for _, uri := range []string{"http://127.0.0.1/cb", "http://127.0.0.1:54321/cb"} {
 		assert.Equal(t, 303, w.ask("native", "redirect_uri", uri).status, uri)
@@ -396,80 +396,147 @@ func TestAC15_CodeIsSpentOnceUnderConcurrency(t *testing.T) {
 	assert.EqualValues(t, 1, won.Load())
 }
 
-func TestCodeSettings(t *testing.T) {
-	t.Run("authorization_code_expire_seconds", func(t *testing.T) {
-		for ttl, life := range map[time.Duration]time.Duration{0: time.Minute, 10 * time.Minute: 10 * time.Minute} {
-			w := newCodeWorld(t, func(c *authserver.Config) { c.AuthorizationCodeTTL = ttl })
-			early, late := w.code(t, "web"), w.code(t, "web")
-			w.now = epoch.Add(life - 1)
-			w.pair(t, exchange(early), as("web")...)
-			w.now = epoch.Add(life)
-			assert.Equal(t, refusedGrant, w.post("/token", exchange(late), as("web")...))
-		}
-		for _, ttl := range []time.Duration{-1, 10*time.Minute + 1} {
-			m := authserver.NewMemory()
-			_, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, AuthorizationCodeTTL: ttl})
-			require.ErrorContains(t, err, "AuthorizationCodeTTL")
-		}
-	})
-	t.Run("request_approval_prompt", settingPrompt)
-	t.Run("pkce_required", func(t *testing.T) {
-		w := newCodeWorld(t, func(c *authserver.Config) {
-			c.PKCERequired = func(string) bool { return false }
-			c.InsecureAllowPlainPKCE = true
-		})
-		none := []string{"code_challenge", "", "code_challenge_method", ""}
-		assert.Contains(t, w.ask("web", none...).header.Get("Location"), "?code=")
-		assert.Contains(t, w.ask("spa", none...).header.Get("Location"), "error=invalid_request", "public clients always")
-		code := w.code(t, "spa", "code_challenge", verifier, "code_challenge_method", "")
-		w.pair(t, exchange(code)+"&client_id=spa")
-		assert.Contains(t, w.ask("web", "code_challenge", "short", "code_challenge_method", "plain").header.Get("Location"), "error=invalid_request")
-		assert.Contains(t, get(w, issuer+"/.well-known/oauth-authorization-server").body, `"code_challenge_methods_supported":["S256","plain"]`)
-	})
-	t.Run("allowed_redirect_uri_schemes", func(t *testing.T) {
-		register := func(schemes, own []string, insecure bool, uri string) error {
-			w := newCodeWorld(t, func(c *authserver.Config) { c.RedirectSchemes, c.InsecureHTTPRedirects = schemes, insecure })
-			_, _, err := w.NewClient(t.Context(), authserver.Client{RedirectURIs: []string{uri}, RedirectSchemes: own}, false)
-			return err
-		}
-		for _, test := range []struct {
-			schemes, own []string
-			insecure     bool
-			uri          string
-			ok           bool
-		}{
-			{nil, nil, false, "https://a.example.com/cb", true},
-			{nil, nil, false, "HTTPS://a.example.com/cb", true},
-			{nil, nil, false, "http://127.0.0.1/cb", true},
-			{nil, nil, false, "http://[::1]:1/cb", true},
-			{nil, nil, false, "http://localhost/cb", true},
-			{nil, nil, false, "http://a.example.com/cb", false},
-			{nil, nil, true, "http://a.example.com/cb", true},
-			{nil, nil, false, "com.example.app:/cb", false},
-			{[]string{"https", "com.example.app"}, nil, false, "com.example.app:/cb", true},
-			{[]string{"https"}, nil, false, "http://127.0.0.1/cb", false},
-			{nil, []string{"com.example.app"}, false, "com.example.app:/cb", true},
-			{nil, []string{"com.example.app"}, false, "https://a.example.com/cb", false},
-			{nil, []string{"javascript"}, false, "javascript:alert(1)", false},
-			{nil, nil, false, "https://a.example.com/cb#x", false},
-			{nil, nil, false, "https://a.example.com/cb#", false},
-			{nil, nil, false, "/cb", false},
-			{nil, nil, false, "https:///cb", false},
-			{nil, nil, false, "https://u@a.example.com/cb", false},
-			{nil, nil, false, "https://a.example.com/\n", false},
-			{nil, nil, false, "https://a.example.com/ x", false},
-		} {
-			err := register(test.schemes, test.own, test.insecure, test.uri)
-			assert.Equal(t, test.ok, err == nil, "%+v: %v", test, err)
-		}
+func settingCodeTTL(t *testing.T) {
+	for ttl, life := range map[time.Duration]time.Duration{0: time.Minute, 10 * time.Minute: 10 * time.Minute} {
+		w := newCodeWorld(t, func(c *authserver.Config) { c.AuthorizationCodeTTL = ttl })
+		early, late := w.code(t, "web"), w.code(t, "web")
+		w.now = epoch.Add(life - 1)
+		w.pair(t, exchange(early), as("web")...)
+		w.now = epoch.Add(life)
+		assert.Equal(t, refusedGrant, w.post("/token", exchange(late), as("web")...))
+	}
+	for _, ttl := range []time.Duration{-1, 10*time.Minute + 1} {
 		m := authserver.NewMemory()
-		_, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, RedirectSchemes: []string{"JavaScript"}})
-		require.ErrorContains(t, err, "not safe")
+		_, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, AuthorizationCodeTTL: ttl})
+		require.ErrorContains(t, err, "AuthorizationCodeTTL")
+	}
 
-		// Once again when redirecting: the setting may have become stricter.
-		w := newCodeWorld(t, func(c *authserver.Config) { c.RedirectSchemes = []string{"https"} })
-		assert.Equal(t, 400, w.ask("native", "redirect_uri", "http://127.0.0.1/cb").status)
+	// A code is spent once, however many come with it at once; and that others
+	// came revokes what the first one got.
+	for _, settled := range []bool{true, false} {
+		w := newCodeWorld(t)
+		code := w.code(t, "web")
+		var mu sync.Mutex
+		var won []pair
+		var wg sync.WaitGroup
+		if settled { // it was used before
+			won = append(won, w.pair(t, exchange(code), as("web")...))
+		}
+		for range 32 {
+			wg.Go(func() {
+				got := w.post("/token", exchange(code), as("web")...)
+				if got.status != 200 {
+					assert.Equal(t, refusedGrant, got)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				won = append(won, pair{})
+				assert.NoError(t, unmarshal(got.body, &won[len(won)-1]))
+			})
+		}
+		wg.Wait()
+		require.Len(t, won, 1)
+		assert.False(t, w.live(t, won[0]))
+		assert.Equal(t, refusedGrant, w.post("/token", refresh(won[0].Refresh), as("web")...))
+	}
+}
+
+func settingPKCE(t *testing.T) {
+	w := newCodeWorld(t, func(c *authserver.Config) {
+		c.PKCERequired = func(string) bool { return false }
+		c.InsecureAllowPlainPKCE = true
 	})
+	none := []string{"code_challenge", "", "code_challenge_method", ""}
+	assert.Contains(t, w.ask("web", none...).header.Get("Location"), "?code=")
+	assert.Contains(t, w.ask("spa", none...).header.Get("Location"), "error=invalid_request", "public clients always")
+	code := w.code(t, "spa", "code_challenge", verifier, "code_challenge_method", "")
+	w.pair(t, exchange(code)+"&client_id=spa")
+	assert.Contains(t, w.ask("web", "code_challenge", "short", "code_challenge_method", "plain").header.Get("Location"), "error=invalid_request")
+	assert.Contains(t, get(w, issuer+"/.well-known/oauth-authorization-server").body, `"code_challenge_methods_supported":["S256","plain"]`)
+
+	// It may depend on the client.
+	w = newCodeWorld(t, func(c *authserver.Config) { c.PKCERequired = func(clientID string) bool { return clientID != "web" } })
+	assert.Contains(t, w.ask("web", none...).header.Get("Location"), "?code=")
+	require.NoError(t, w.memory.PutClient(t.Context(), &authserver.Client{
+		ID: "web 2", Secrets: []authserver.Secret{{Hash: authserver.HashGenerated(secret)}}, RedirectURIs: []string{callback},
+		Grants: []string{authserver.GrantAuthorizationCode}, Scopes: scopes.Set{"read", "write"}, Audience: []string{api},
+	}))
+	assert.Contains(t, w.ask("web 2", none...).header.Get("Location"), "error=invalid_request")
+	assert.Contains(t, w.ask("web", "code_challenge_method", "plain").header.Get("Location"), "error=invalid_request", "plain has to be allowed")
+	assert.Contains(t, get(w, issuer+"/.well-known/oauth-authorization-server").body, `"code_challenge_methods_supported":["S256"]`)
+
+	// A verifier where there was no challenge: somebody has taken it away.
+	code = w.code(t, "web", none...)
+	assert.Equal(t, refusedGrant, w.post("/token", exchange(code), as("web")...))
+	without := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}}
+	w.pair(t, without.Encode(), as("web")...)
+	without.Set("code", w.code(t, "web"))
+	assert.Equal(t, refusedGrant, w.post("/token", without.Encode(), as("web")...), "nor a challenge without a verifier")
+
+	// By default all have to.
+	assert.Contains(t, newCodeWorld(t).ask("web", none...).header.Get("Location"), "error=invalid_request")
+}
+
+func settingRedirectSchemes(t *testing.T) {
+	register := func(schemes, own []string, insecure bool, uri string) error {
+		w := newCodeWorld(t, func(c *authserver.Config) { c.RedirectSchemes, c.InsecureHTTPRedirects = schemes, insecure })
+		_, _, err := w.NewClient(t.Context(), authserver.Client{RedirectURIs: []string{uri}, RedirectSchemes: own}, false)
+		return err
+	}
+	for _, test := range []struct {
+		schemes, own []string
+		insecure     bool
+		uri          string
+		ok           bool
+	}{
+		{nil, nil, false, "https://a.example.com/cb", true},
+		{nil, nil, false, "HTTPS://a.example.com/cb", true},
+		{nil, nil, false, "http://127.0.0.1/cb", true},
+		{nil, nil, false, "http://[::1]:1/cb", true},
+		{nil, nil, false, "http://localhost/cb", true},
+		{nil, nil, false, "http://a.example.com/cb", false},
+		{nil, nil, true, "http://a.example.com/cb", true},
+		{nil, nil, false, "com.example.app:/cb", false},
+		{[]string{"https", "com.example.app"}, nil, false, "com.example.app:/cb", true},
+		{[]string{"https"}, nil, false, "http://127.0.0.1/cb", false},
+		{nil, []string{"com.example.app"}, false, "com.example.app:/cb", true},
+		{nil, []string{"com.example.app"}, false, "https://a.example.com/cb", false},
+		{nil, []string{"javascript"}, false, "javascript:alert(1)", false},
+		{nil, nil, false, "https://a.example.com/cb#x", false},
+		{nil, nil, false, "https://a.example.com/cb#", false},
+		{nil, nil, false, "/cb", false},
+		{nil, nil, false, "https:///cb", false},
+		{nil, nil, false, "https://u@a.example.com/cb", false},
+		{nil, nil, false, "https://a.example.com/\n", false},
+		{nil, nil, false, "https://a.example.com/ x", false},
+	} {
+		err := register(test.schemes, test.own, test.insecure, test.uri)
+		assert.Equal(t, test.ok, err == nil, "%+v: %v", test, err)
+	}
+	m := authserver.NewMemory()
+	_, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, RedirectSchemes: []string{"JavaScript"}})
+	require.ErrorContains(t, err, "not safe")
+
+	// Once again when redirecting: the setting may have become stricter.
+	w := newCodeWorld(t, func(c *authserver.Config) { c.RedirectSchemes = []string{"https"} })
+	assert.Equal(t, 400, w.ask("native", "redirect_uri", "http://127.0.0.1/cb").status)
+
+	// Of a loopback IP address any port will do, of a name none but its own.
+	w = newCodeWorld(t)
+	for uri, want := range map[string]int{
+		"http://127.0.0.1/cb": 303, "http://127.0.0.1:54321/cb": 303, "http://127.0.0.2/cb": 400, "http://127.0.0.1/other": 400, "https://127.0.0.1/cb": 400,
+	} {
+		assert.Equal(t, want, w.ask("native", "redirect_uri", uri).status, uri)
+	}
+	// A scheme of the client's own, for a native app.
+	app := &authserver.Client{
+		ID: "own scheme", Grants: []string{authserver.GrantAuthorizationCode}, RedirectURIs: []string{"com.example.app:/cb"},
+		RedirectSchemes: []string{"com.example.app"}, Scopes: scopes.Set{"read", "write"}, Audience: []string{api},
+	}
+	require.NoError(t, w.memory.PutClient(t.Context(), app))
+	assert.Contains(t, w.ask("own scheme", "redirect_uri", "com.example.app:/cb").header.Get("Location"), "com.example.app:/cb?code=")
+	assert.Equal(t, 400, w.ask("own scheme", "redirect_uri", "com.example.app:/other").status)
 }
 
 func TestAuthorizeWhenClientsAreDown(t *testing.T) {

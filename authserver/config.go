@@ -117,6 +117,35 @@ type Config struct {
 	// zero means DefaultSecretLength, less than MinSecretLength is refused.
 	ClientSecretLength int
 
+	// SecretHasher, if set, hashes client secrets in place of the built-in
+	// ways.
+	SecretHasher SecretHasher
+	// SecretPeppers are keys of 16 random bytes or more for the digests of
+	// generated client secrets: without them, what is in the database does
+	// not help to find a secret. The first is for new digests. The others are
+	// old ones, still accepted; what is under them, or under none, gets the
+	// first when it is used.
+	SecretPeppers [][]byte
+
+	// Limits says how often clients and addresses may ask.
+	Limits Limits
+	// Proxies says which proxies stand in front of the server, for the limits
+	// and for events.
+	Proxies Proxies
+
+	// Observe, if set, is called with every Event, before the answer is sent.
+	// It must not block.
+	Observe func(ctx context.Context, e Event)
+	// Audit, if set, is called with every Event too, and returns when the
+	// event is on record; package audit has one. If that fails, the server
+	// logs an error and goes on, and once it works again, an EventAuditLost
+	// says how many are missing.
+	Audit func(ctx context.Context, e Event) error
+	// AuditRequired refuses with 503 what can not be audited.
+	AuditRequired bool
+	// ObserveIntrospections has introspections observed and audited, too.
+	ObserveIntrospections bool
+
 	// Sweep says how Run and DeleteExpired clean up.
 	Sweep Sweep
 

@@ -49,6 +49,9 @@ func (s *Server) serveDeviceAuthorization(w http.ResponseWriter, r *http.Request
 	if !client.MayUse(GrantDeviceCode) {
 		return client, &Error{Code: codeUnauthorizedClient, Description: "the client may not use this grant type"}
 	}
+	if err := s.limitClient(r, &s.limits.device, client); err != nil {
+		return client, err
+	}
 	audience, err := s.audience(client, form.Resources())
 	if err != nil {
 		return client, err
@@ -78,6 +81,13 @@ func (s *Server) serveDeviceAuthorization(w http.ResponseWriter, r *http.Request
 		}
 		if err != nil {
 			return client, unavailable(fmt.Errorf("store a device code: %w", err))
+		}
+		err = s.observe(ctx, Event{
+			Kind: EventDeviceRequested, Client: client.ID, Grant: GrantDeviceCode,
+			Scopes: granted, Audience: audience, Family: device.Family, Address: s.address(r),
+		})
+		if err != nil {
+			return client, err
 		}
 		uri := s.config.Issuer + pathDevice
 		return client, answer(w, http.StatusOK, deviceAnswer{
@@ -151,7 +161,7 @@ func handleDeviceCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	}
 	now := s.config.Now()
 	if !record.Spent.IsZero() {
-		if err := s.revokeFamily(ctx, record); err != nil {
+		if err := r.reused(ctx, record); err != nil {
 			return nil, unavailable(err)
 		}
 		return nil, invalidGrant(ErrSpent)
@@ -174,11 +184,11 @@ func handleDeviceCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 		return nil, fmt.Errorf("the record of a decision is damaged: %w", err)
 	}
 	if d.Denied {
-		return nil, &Error{Code: "access_denied", Description: "the user does not approve"}
+		return nil, &Error{Code: codeAccessDenied, Description: "the user does not approve"}
 	}
 	return &Issue{
 		Subject: decided.Subject, Scopes: decided.Scopes, Audience: decided.Audience, Claims: d.Claims, Family: record.Family,
-		Refresh: true, Spend: &Spend{Key: record.Key}, Reused: s.revokeFamily,
+		Refresh: true, Spend: &Spend{Key: record.Key}, Reused: r.reused,
 	}, nil
 }
 

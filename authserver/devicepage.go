@@ -1,13 +1,12 @@
 package authserver
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
-	"sync"
-	"time"
 )
 
 // serveDevice is where the user says which device is theirs (RFC 8628, section
@@ -24,9 +23,9 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	form, err := parseForm(r.URL.RawQuery)
+	form, err := readQuery(r)
 	if err != nil {
-		s.page(w, r, nil, http.StatusBadRequest, "the parameters are malformed or repeated", err)
+		s.pageError(w, r, err)
 		return
 	}
 	typed := form.Get("user_code")
@@ -35,9 +34,10 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := s.config.Now()
-	if !s.guesses.allowed(now) {
-		h.Set("Retry-After", "60")
-		s.page(w, r, nil, http.StatusTooManyRequests, "too many wrong codes were tried, wait a minute", nil)
+	var limited *Error
+	if errors.As(s.guess(r, 0), &limited) {
+		h.Set("Retry-After", seconds(limited.retryAfter))
+		s.page(w, r, nil, limited.Status, "too many wrong codes were tried, wait a while", limited.Err)
 		return
 	}
 	record, err := s.config.Store.Get(ctx, userCodeKey(typed))
@@ -46,7 +46,7 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil || record.Kind != kindUserCode || !record.Spent.IsZero() || record.ExpiredAt(now) {
-		s.guesses.failed(now)
+		_ = s.guess(r, 1) // it counts for the next one
 		s.render(w, r, DevicePage{Step: DeviceWrong})
 		return
 	}
@@ -71,6 +71,12 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 		denied = denied || r.PostFormValue("deny") != ""
 		s.decide(w, r, a, record, approval, denied)
 	}
+}
+
+// guess uses n units of the limits for wrong user codes.
+func (s *Server) guess(r *http.Request, n int) error {
+	l := &s.limits.userCode
+	return s.tooMany(r, cmp.Or(s.takeAddress(r, l, n), s.take(r.Context(), LimitKey{What: l.client}, n, l.Client)))
 }
 
 // decide spends the user code and writes what the user has decided.
@@ -100,9 +106,25 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, a *Authorization
 		s.page(w, r, a.Client, http.StatusNotFound, "the code has expired or was used", err)
 	case err != nil:
 		s.page(w, r, a.Client, http.StatusServiceUnavailable, "the server can not answer at the moment", fmt.Errorf("decide over a device: %w", err))
-	case d.Denied:
-		s.render(w, r, DevicePage{Step: DeviceRefused})
 	default:
+		event := Event{
+			Kind: EventDeviceApproved, Client: out.Client, Subject: out.Subject, Grant: GrantDeviceCode,
+			Scopes: out.Scopes, Audience: out.Audience, Family: out.Family, Address: s.address(r),
+		}
+		if d.Denied {
+			event.Kind, event.Scopes = EventDeviceDenied, user.Scopes
+			if approval != nil {
+				event.Subject = approval.Subject
+			}
+		}
+		if err := s.observe(r.Context(), event); err != nil {
+			s.page(w, r, a.Client, http.StatusServiceUnavailable, "the server can not answer at the moment", err)
+			return
+		}
+		if d.Denied {
+			s.render(w, r, DevicePage{Step: DeviceRefused})
+			return
+		}
 		s.render(w, r, DevicePage{Step: DeviceConnected})
 	}
 }
@@ -131,28 +153,3 @@ var deviceTemplate = template.Must(template.New("device").Parse(`<!DOCTYPE html>
 <form method="post"><button name="approve" value="1">Approve</button> <button name="deny" value="1">Refuse</button></form>
 {{end}}</html>
 `))
-
-// guesses bounds how many wrong user codes can be tried in a minute, by all
-// together: with 60 of them, one of 2^34 codes is hit in centuries.
-type guesses struct {
-	mu     sync.Mutex
-	minute time.Time
-	wrong  int
-}
-
-const maxGuesses = 60
-
-func (g *guesses) allowed(now time.Time) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return now.Sub(g.minute) >= time.Minute || g.wrong < maxGuesses
-}
-
-func (g *guesses) failed(now time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if now.Sub(g.minute) >= time.Minute {
-		g.minute, g.wrong = now, 0
-	}
-	g.wrong++
-}

@@ -17,4 +17,8 @@
 // tells them from garbage. They live in a [Store], which keeps digests only,
 // and clients come from [Clients]; [Memory] is both, and [Server] is the
 // sneck.Verifier of its own tokens.
+//
+// Limits keep clients and addresses from asking too often, and no limit can be
+// used to lock others out. All that happens is an [Event], for Config.Observe
+// and, durably, for Config.Audit: see package audit.
 package authserver

@@ -3,6 +3,7 @@ package authserver
 import (
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // An Error is a refusal as it is sent to the client (RFC 6749, section 5.2).
@@ -20,6 +21,8 @@ type Error struct {
 
 	// challenge is the WWW-Authenticate header, if it is not that of Basic.
 	challenge string
+	// retryAfter is the Retry-After header of a 429.
+	retryAfter time.Duration
 }
 
 func (e *Error) Error() string {
@@ -32,7 +35,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// The error codes of RFC 6749, section 5.2, and RFC 8707, section 2.
+// The error codes of RFC 6749, sections 4.1.2.1 and 5.2, and RFC 8707, section 2.
 const (
 	codeInvalidRequest       = "invalid_request"
 	codeInvalidClient        = "invalid_client"
@@ -41,6 +44,7 @@ const (
 	codeInvalidTarget        = "invalid_target"
 	codeUnauthorizedClient   = "unauthorized_client"
 	codeUnsupportedGrantType = "unsupported_grant_type"
+	codeAccessDenied         = "access_denied"
 	codeUnavailable          = "temporarily_unavailable"
 )
 

@@ -13,13 +13,6 @@ import (
 	"github.com/sneckauth/sneck/internal/strictjson"
 )
 
-const (
-	// maxBody is the longest request body that is read, in bytes.
-	maxBody = 64 << 10
-	// maxParams is the largest number of parameters in a request.
-	maxParams = 100
-)
-
 // Form holds the parameters of a request. A parameter without a value counts
 // as left out (RFC 6749, section 3.2).
 type Form url.Values
@@ -112,7 +105,7 @@ func parseJSON(body []byte) (Form, error) {
 			form[name] = list
 		}
 	}
-	return form, nil
+	return form, form.checkSize()
 }
 
 func checkFormType(contentType []string) error {
@@ -171,5 +164,6 @@ func parseForm(body string) (Form, error) {
 			delete(values, name)
 		}
 	}
-	return Form(values), nil
+	form := Form(values)
+	return form, form.checkSize()
 }

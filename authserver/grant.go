@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +38,7 @@ type GrantRequest struct {
 	Form   Form
 
 	server *Server
+	from   netip.Addr
 }
 
 // An Issue says what is to be issued.
@@ -267,16 +269,22 @@ func (s *Server) write(ctx context.Context, now time.Time, issue *Issue, yield [
 	return unavailable(fmt.Errorf("spend a record: %w", err))
 }
 
-// revokeFamily revokes all that was issued from one approval.
-func (s *Server) revokeFamily(ctx context.Context, r Record) error {
-	which := Selector{Family: r.Family}
-	if r.Family == "" {
-		which = Selector{Key: r.Key}
+// reused revokes all that was issued from the same approval as a record that
+// was used again.
+func (r *GrantRequest) reused(ctx context.Context, record Record) error {
+	s := r.server
+	which := Selector{Family: record.Family}
+	if record.Family == "" {
+		which = Selector{Key: record.Key}
 	}
 	n, err := s.config.Store.Revoke(ctx, which)
-	if err == nil {
-		s.logReuse(ctx, r, n)
-		s.hookRevoked(ctx, r, n)
+	if err != nil {
+		return err
 	}
-	return err
+	s.logReuse(ctx, record, n)
+	s.hookRevoked(ctx, record, n)
+	return s.observe(ctx, Event{
+		Kind: EventReuseDetected, Client: record.Client, Subject: record.Subject, Scopes: record.Scopes, Audience: record.Audience,
+		Token: tokenID(record.Key), Family: record.Family, Address: r.from, Reason: string(record.Kind), Count: n,
+	})
 }

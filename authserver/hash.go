@@ -52,6 +52,8 @@ func HashChosen(secret string) (string, error) {
 const (
 	sha256Prefix = "$sha256$"
 	minChosen    = 8
+	// maxForeignHash is the longest hash of a SecretHasher.
+	maxForeignHash = 1024
 	// The parameters of new argon2id hashes: memory in KiB, and passes.
 	argon2Memory = 19 * 1024
 	argon2Time   = 2
@@ -64,6 +66,10 @@ func parseHash(text string) (hash, error) {
 	switch {
 	case strings.HasPrefix(text, sha256Prefix):
 		return parseSHA256(text)
+	case strings.HasPrefix(text, pepperedPrefix):
+		return parsePeppered(text)
+	case isForeign(text) && len(text) <= maxForeignHash:
+		return foreignHash{}, nil
 	case strings.HasPrefix(text, "$argon2id$"):
 		return parseArgon2(text)
 	case strings.HasPrefix(text, "pbkdf2_sha256$"):

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,12 +15,6 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/scopes"
 )
-
-func TestExtensionSettings(t *testing.T) {
-	t.Run("oauth2_validator_class", settingHooks)
-	t.Run("oauth2_server_class", settingGrants)
-	t.Run("oauth2_backend_class", settingDecoder)
-}
 
 func hooked(t *testing.T, h authserver.Hooks) *world {
 	t.Helper()
@@ -193,6 +188,8 @@ func settingGrants(t *testing.T) {
 	assert.Equal(t, refusedGrant, send("once", "c"))
 	w.pair(t, refresh(p.Refresh), as("c")...)
 
+	settingGrantsAreEqual(t, voucher)
+
 	m := authserver.NewMemory()
 	_, err = authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, Grants: []authserver.Grant{
 		voucher, voucher, {Type: "x"}, authserver.AuthorizationCode(),
@@ -202,6 +199,32 @@ func settingGrants(t *testing.T) {
 		errors.New(`authserver: Grants has "urn:example:voucher" twice`),
 		errors.New("authserver: Grants[2] lacks a type or Handle"),
 	).Error())
+}
+
+// settingGrantsAreEqual checks that one's own grant type is checked, logged,
+// reported and limited like the built-in ones.
+func settingGrantsAreEqual(t *testing.T, grant authserver.Grant) {
+	t.Helper()
+	var o witness
+	w := newWorld(t, o.watch, func(c *authserver.Config) {
+		c.Limits.Token.Client, c.Grants = rate(2), []authserver.Grant{grant}
+	})
+	require.NoError(t, w.memory.PutClient(t.Context(), &authserver.Client{
+		ID: "c", Secrets: []authserver.Secret{{Hash: authserver.HashGenerated(secret)}}, Grants: []string{grant.Type}, Scopes: scopes.Set{"read"}, Audience: []string{api},
+	}))
+	require.NoError(t, w.memory.PutClient(t.Context(), &authserver.Client{ID: "open", Grants: []string{grant.Type}}))
+	form := "voucher=x&grant_type=" + grant.Type
+	assert.Equal(t, refusal(400, "unauthorized_client", "the client may not use this grant type"), w.post("/token", form+"&client_id=open"), "nor is it for public clients")
+	assert.Equal(t, 200, w.post("/token", form, as("c")...).status)
+	assert.Equal(t, 200, w.post("/token", form, as("c")...).status)
+	assert.Equal(t, tooMany("30"), w.post("/token", form, as("c")...))
+	event := authserver.Event{
+		Kind: "token_issued", Client: "c", Subject: "user-1", Grant: grant.Type, Scopes: scopes.Set{"special"}, Audience: []string{"x"}, Token: "jti",
+		Address: netip.MustParseAddr("192.0.2.1"),
+	}
+	limited := authserver.Event{Kind: "rate_limited", Client: "c", Reason: "token.client", Address: event.Address}
+	assert.Equal(t, []authserver.Event{event, event, limited}, o.take(t))
+	assert.Contains(t, o.log.String(), `msg="token issued" client=c grant_type=`+grant.Type)
 }
 
 func settingDecoder(t *testing.T) {
@@ -217,7 +240,8 @@ func settingDecoder(t *testing.T) {
 	assert.Equal(t, issued("read"), send(open(), withType("application/json", good)))
 	assert.Equal(t, issued("read"), send(open(), withType("application/json; charset=UTF-8", `{"grant_type":"client_credentials","resource":"https://api.example.com"}`)))
 	assert.Equal(t, issued("read"), send(open(), withType("application/x-www-form-urlencoded", credentialsGrant)), "forms still work")
-	assert.Equal(t, 415, send(newWorld(t), withType("application/json", good)).status, "off by default")
+	assert.Equal(t, refusal(415, "invalid_request", "JSON is not understood here: send the parameters as application/x-www-form-urlencoded"),
+		send(newWorld(t), withType("application/json", good)), "off by default")
 	assert.Equal(t, 415, send(open(), withType("application/json; charset=utf-16", good)).status)
 	for body, description := range map[string]string{
 		``:     "the body is not a JSON object with distinct members",

@@ -50,6 +50,9 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 	if err != nil {
 		return caller, err
 	}
+	if err := s.limitClient(r, &s.limits.introspect, caller); err != nil {
+		return caller, err
+	}
 	token := form.Get("token")
 	if token == "" {
 		return caller, invalidRequest("token is missing")
@@ -70,6 +73,15 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 	claims, err := s.claims(record)
 	if err != nil {
 		return caller, err
+	}
+	if s.config.ObserveIntrospections && s.observes() {
+		err := s.observe(ctx, Event{
+			Kind: EventTokenIntrospected, Client: caller.ID, Subject: record.Subject, Scopes: record.Scopes, Audience: record.Audience,
+			Token: tokenID(record.Key), Family: record.Family, Address: s.address(r),
+		})
+		if err != nil {
+			return caller, err
+		}
 	}
 	return caller, answer(w, http.StatusOK, json.RawMessage(claims))
 }

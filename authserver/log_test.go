@@ -2,6 +2,7 @@ package authserver_test
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"testing"
 
@@ -10,7 +11,7 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 )
 
-func withLog(out *bytes.Buffer) func(*authserver.Config) {
+func withLog(out io.Writer) func(*authserver.Config) {
 	return func(c *authserver.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{
 			Level: slog.LevelDebug,

@@ -82,6 +82,17 @@ func (c Config) prepare() (Config, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	errs = append(errs, c.Limits.prepare(c.Now), c.Proxies.prepare())
+	if err := checkPeppers(c.SecretPeppers); err != nil {
+		errs = append(errs, err)
+	}
+	if c.SecretHasher != nil && c.SecretPeppers != nil {
+		bad("SecretHasher and SecretPeppers are both set (hint: a SecretHasher has peppers of its own)")
+	}
+	c.SecretPeppers = clonePeppers(c.SecretPeppers)
+	if c.AuditRequired && c.Audit == nil {
+		bad("AuditRequired without Audit (hint: package authserver/audit)")
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

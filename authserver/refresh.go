@@ -101,7 +101,7 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 		return nil, err
 	}
 	if !record.Spent.IsZero() && !now.Before(record.Spent.Add(s.config.RefreshGrace)) {
-		if err := s.refreshReused(ctx, record); err != nil {
+		if err := r.refreshReused(ctx, record); err != nil {
 			return nil, unavailable(err)
 		}
 		return nil, invalidGrant(ErrSpent)
@@ -121,7 +121,7 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 		Subject: record.Subject, Scopes: granted, Audience: audience, Claims: extra.Claims, Family: record.Family,
 		Refresh: true, RefreshScopes: record.Scopes, RefreshAudience: record.Audience,
 		Spend:  &Spend{Key: record.Key, Grace: s.config.RefreshGrace},
-		Reused: s.refreshReused,
+		Reused: r.refreshReused,
 	}
 	if extra.Until != 0 {
 		issue.RefreshUntil = time.UnixMicro(extra.Until)
@@ -133,7 +133,7 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	}
 	issue.generation = extra.Generation + 1
 	if s.config.RefreshGrace > 0 && record.Spent.IsZero() {
-		issue.taken = func(ctx context.Context) error { return s.oneBranch(ctx, record, extra.Generation, issue) }
+		issue.taken = func(ctx context.Context) error { return r.oneBranch(ctx, record, extra.Generation, issue) }
 		return issue, issue.taken(ctx)
 	}
 	return issue, nil
@@ -143,7 +143,8 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 // are after a grace period was used, only one has successors: who comes with
 // another one later is somebody else (RFC 9700, section 4.14.2). The first
 // that is used leaves a mark with a key that all of the generation share.
-func (s *Server) oneBranch(ctx context.Context, record Record, generation int, issue *Issue) error {
+func (r *GrantRequest) oneBranch(ctx context.Context, record Record, generation int, issue *Issue) error {
+	s := r.server
 	now := s.config.Now()
 	mark := Record{
 		Key: KeyOf(fmt.Sprintf("generation %d of %s", generation, record.Family)), Kind: kindGeneration,
@@ -160,7 +161,7 @@ func (s *Server) oneBranch(ctx context.Context, record Record, generation int, i
 		issue.Spend.Yield = nil
 		return nil
 	}
-	if err := s.refreshReused(ctx, record); err != nil {
+	if err := r.refreshReused(ctx, record); err != nil {
 		return unavailable(err)
 	}
 	return invalidGrant(errors.New("another token of the same generation was used before"))
@@ -227,11 +228,11 @@ func (s *Server) narrow(ctx context.Context, r *GrantRequest, record Record) (sc
 }
 
 // refreshReused is called when a spent refresh token is presented.
-func (s *Server) refreshReused(ctx context.Context, r Record) error {
-	if s.config.RefreshReuse == InsecureRefuseOnly {
+func (r *GrantRequest) refreshReused(ctx context.Context, record Record) error {
+	if r.server.config.RefreshReuse == InsecureRefuseOnly {
 		return nil
 	}
-	return s.revokeFamily(ctx, r)
+	return r.reused(ctx, record)
 }
 
 func (s *Server) logReuse(ctx context.Context, r Record, revoked int64) {

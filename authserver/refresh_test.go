@@ -177,15 +177,6 @@ func TestAC26_ReuseUnderConcurrency(t *testing.T) {
 	}
 }
 
-func TestRefreshSettings(t *testing.T) {
-	t.Run("refresh_token_expire_seconds", settingRefreshTTL)
-	t.Run("refresh_token_idle_seconds", settingRefreshIdle)
-	t.Run("refresh_token_grace_period_seconds", settingRefreshGrace)
-	t.Run("rotate_refresh_token", settingRotate)
-	t.Run("refresh_token_generator", settingRefreshGenerator)
-	t.Run("refresh_token_reuse_protection", settingReuse)
-}
-
 func settingRefreshTTL(t *testing.T) {
 	for ttl, life := range map[time.Duration]time.Duration{0: 30 * 24 * time.Hour, time.Hour: time.Hour} {
 		w := newCodeWorld(t, func(c *authserver.Config) { c.RefreshTokenTTL = ttl })
@@ -198,6 +189,22 @@ func settingRefreshTTL(t *testing.T) {
 		assert.Equal(t, refusedGrant, w.post("/token", refresh(p.Refresh), as("web")...))
 	}
 
+	// The clean-up goes by it, too.
+	swept := newCodeWorld(t, func(c *authserver.Config) { c.RefreshTokenTTL, c.Sweep.Retain = time.Hour, time.Second })
+	kept := swept.login(t, "web")
+	there := func() error {
+		_, err := swept.memory.Get(t.Context(), authserver.KeyOf(kept.Refresh))
+		return err
+	}
+	swept.now = epoch.Add(time.Hour + time.Second - 1)
+	_, err := swept.DeleteExpired(t.Context(), nil)
+	require.NoError(t, err)
+	require.NoError(t, there())
+	swept.now = epoch.Add(time.Hour + time.Second)
+	_, err = swept.DeleteExpired(t.Context(), nil)
+	require.NoError(t, err)
+	require.ErrorIs(t, there(), authserver.ErrNotFound)
+
 	none := newCodeWorld(t, func(c *authserver.Config) { c.RefreshTokenTTL = authserver.NoRefreshTokens })
 	assert.Empty(t, none.login(t, "web").Refresh)
 	assert.Contains(t, none.post("/token", refresh("x"), as("web")...).body, "unsupported_grant_type")
@@ -208,7 +215,7 @@ func settingRefreshTTL(t *testing.T) {
 	never.pair(t, refresh(p.Refresh), as("web")...)
 
 	m := authserver.NewMemory()
-	_, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, RefreshTokenTTL: -2, RefreshTokenIdle: -1, RefreshGrace: -1, RefreshReuse: 9})
+	_, err = authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, RefreshTokenTTL: -2, RefreshTokenIdle: -1, RefreshGrace: -1, RefreshReuse: 9})
 	require.ErrorContains(t, err, "RefreshTokenTTL -2ns is negative")
 	require.ErrorContains(t, err, "RefreshTokenIdle -1ns is negative")
 	require.ErrorContains(t, err, "RefreshGrace -1ns is not in 0 to 5m0s")
@@ -343,10 +350,45 @@ func settingRefreshGenerator(t *testing.T) {
 }
 
 func settingReuse(t *testing.T) {
+	// By default, reuse ends the family, whoever comes first.
+	strict := newCodeWorld(t)
+	old := strict.login(t, "web")
+	fresh := strict.pair(t, refresh(old.Refresh), as("web")...)
+	other := strict.login(t, "web")
+	assert.Equal(t, refusedGrant, strict.post("/token", refresh(old.Refresh), as("web")...))
+	assert.False(t, strict.live(t, fresh))
+	assert.Equal(t, refusedGrant, strict.post("/token", refresh(fresh.Refresh), as("web")...))
+	assert.True(t, strict.live(t, other), "what came of another approval is not touched")
+
 	w := newCodeWorld(t, func(c *authserver.Config) { c.RefreshReuse = authserver.InsecureRefuseOnly })
 	first := w.login(t, "web")
 	second := w.pair(t, refresh(first.Refresh), as("web")...)
 	assert.Equal(t, refusedGrant, w.post("/token", refresh(first.Refresh), as("web")...))
 	assert.True(t, w.live(t, second))
 	w.pair(t, refresh(second.Refresh), as("web")...)
+}
+
+// A store of one's own has refresh tokens, too: with what it wants to know
+// besides, and spending and creating in one step.
+func settingRefreshStore(t *testing.T) {
+	store := &auditedStore{Memory: authserver.NewMemory()}
+	w := newCodeWorld(t, func(c *authserver.Config) { c.Store = store })
+	p := w.login(t, "web")
+	next := w.pair(t, refresh(p.Refresh), as("web")...)
+	record, err := store.Get(t.Context(), authserver.KeyOf(next.Refresh))
+	require.NoError(t, err)
+	assert.Equal(t, authserver.KindRefresh, record.Kind)
+	assert.Equal(t, "user-1", record.Subject)
+	old, err := store.Get(t.Context(), authserver.KeyOf(p.Refresh))
+	require.NoError(t, err)
+	assert.Equal(t, w.now, old.Spent)
+	assert.Equal(t, record.Family, old.Family)
+	assert.Equal(t, []string{"web: code", "web: access", "web: refresh", "web: access", "web: refresh"}, store.seen)
+	for _, failing := range []error{authserver.ErrExists, errBroken} {
+		store.failing = failing
+		got := w.post("/token", refresh(next.Refresh), as("web")...)
+		assert.Equal(t, 503, got.status, "never a 500")
+	}
+	store.failing = nil
+	w.pair(t, refresh(next.Refresh), as("web")...)
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"time"
 )
 
 // answer writes a JSON answer that nobody may keep (RFC 6749, section 5.1).
@@ -45,6 +47,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, client *Client, 
 		w.Header().Set("WWW-Authenticate", `Basic realm="`+s.config.Issuer+`"`)
 	case status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
+	case status == http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", seconds(e.retryAfter))
 	}
 	body := struct {
 		Code        string `json:"error"`
@@ -55,10 +59,17 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, client *Client, 
 	}
 }
 
+// seconds returns a time in whole seconds, rounded up, as a header has it.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
 func (s *Server) logRefusal(r *http.Request, client *Client, e *Error, status int) {
 	level := slog.LevelInfo
 	switch {
 	case errors.Is(e.Err, context.Canceled):
+	case status == http.StatusTooManyRequests:
+		level = slog.LevelDebug // the first of them is reported elsewhere
 	case status >= 500:
 		level = slog.LevelError
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:

@@ -17,6 +17,9 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) 
 	if err != nil {
 		return nil, err
 	}
+	if err := s.limitClient(r, &s.limits.revoke, client); err != nil {
+		return client, err
+	}
 	token := form.Get("token")
 	if token == "" {
 		return client, invalidRequest("token is missing")
@@ -44,6 +47,13 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) 
 		s.hookRevoked(ctx, record, n)
 		s.config.Logger.LogAttrs(ctx, slog.LevelInfo, "token revoked",
 			slog.String("client", client.ID), slog.String("kind", string(record.Kind)))
+		err = s.observe(ctx, Event{
+			Kind: EventTokenRevoked, Client: client.ID, Subject: record.Subject, Scopes: record.Scopes, Audience: record.Audience,
+			Token: tokenID(record.Key), Family: record.Family, Address: s.address(r), Reason: string(record.Kind), Count: n,
+		})
+		if err != nil {
+			return client, err
+		}
 	}
 	noStore(w)
 	w.WriteHeader(http.StatusOK)

@@ -2,15 +2,8 @@ package authserver
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
-	"strings"
-	"sync"
 	"time"
 )
 
@@ -26,10 +19,11 @@ const (
 
 // A Secret is a client secret at rest.
 type Secret struct {
-	// Hash is the hashed secret, as returned by [HashGenerated] or
-	// [HashChosen]. Hashes of other systems are understood as well: argon2id
-	// in PHC format, bcrypt, and PBKDF2 with SHA-256 as Django has it. If the
-	// clients implement SecretUpgrader, they are replaced when they are used.
+	// Hash is the hashed secret, as returned by Server.HashSecret, or without
+	// a server by [HashGenerated] or [HashChosen]. Hashes of other systems are
+	// understood as well: argon2id in PHC format, bcrypt, and PBKDF2 with
+	// SHA-256 as Django has it. If the clients implement SecretUpgrader, what
+	// is not as HashSecret would have it is replaced when it is used.
 	Hash string
 	// Expires is the first moment the secret is no longer accepted; zero for
 	// never.
@@ -81,138 +75,51 @@ func checkSecret(secret string) error {
 	return nil
 }
 
-// A keeper verifies secrets. Digests of generated secrets cost nothing; for
-// the hashes of chosen ones, which are slow on purpose, it remembers what it
-// has verified, and lets only some verifications run at a time.
-type keeper struct {
-	slots chan struct{}
-	key   [32]byte // known to this process only
-
-	mu       sync.Mutex
-	verified map[[32]byte]time.Time // until when
-}
-
-const (
-	// rememberFor is how long a verified secret needs no verification again.
-	// It does not delay revocation: what is remembered is that a secret fits a
-	// hash, which remains true.
-	rememberFor = time.Minute
-	maxVerified = 10000
-)
-
-func newKeeper() *keeper {
-	k := &keeper{
-		slots:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
-		verified: map[[32]byte]time.Time{},
-	}
-	rand.Read(k.key[:]) // never fails
-	return k
-}
-
-// verify reports whether the presented secret is one of the client's, and
-// which. Other errors mean that it could not find out in time.
-func (k *keeper) verify(ctx context.Context, c *Client, presented string, now time.Time) (*Secret, error) {
-	if len(presented) > maxSecret {
-		return nil, errWrongSecret
-	}
-	if c == nil || c.Public() {
-		sha256Hash{}.matches(presented) // takes as long as if there were one
-		return nil, errWrongSecret
-	}
-	for i := range c.Secrets {
-		s := &c.Secrets[i]
-		if s.expiredAt(now) {
-			continue
+// HashSecret returns the form in which the server stores a secret: what
+// Config.SecretHasher makes of it; or else for a generated one, which has 128
+// random bits or more, its digest, keyed by Config.SecretPeppers if there are
+// any; and for one that a person chose, that of [HashChosen].
+func (s *Server) HashSecret(ctx context.Context, secret string, generated bool) (string, error) {
+	if h := s.config.SecretHasher; h != nil {
+		hash, err := h.HashSecret(ctx, secret, generated)
+		if err == nil && !isForeign(hash) {
+			err = fmt.Errorf("authserver: the hash of SecretHasher does not begin with %s", foreignPrefix)
 		}
-		ok, err := k.fits(ctx, s.Hash, presented, now)
+		return hash, err
+	}
+	if !generated {
+		done, err := s.keeper.slot(ctx)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		if ok {
-			return s, nil
-		}
+		defer done()
+		return HashChosen(secret)
 	}
-	return nil, errWrongSecret
-}
-
-var errWrongSecret = errors.New("unknown client or wrong secret")
-
-func (k *keeper) fits(ctx context.Context, text, presented string, now time.Time) (bool, error) {
-	h, err := parseHash(text)
-	if err != nil {
-		return false, err
+	if len(s.keeper.peppers) > 0 {
+		return s.keeper.peppers[0].hash(secret), nil
 	}
-	if fast, ok := h.(sha256Hash); ok {
-		return fast.matches(presented), nil
-	}
-	id := k.id(text, presented)
-	if k.remembers(id, now) {
-		return true, nil
-	}
-	select {
-	case k.slots <- struct{}{}:
-		defer func() { <-k.slots }()
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
-	// Somebody else may have verified the same while this one has waited.
-	if k.remembers(id, now) {
-		return true, nil
-	}
-	if !h.matches(presented) {
-		return false, nil
-	}
-	k.remember(id, now)
-	return true, nil
-}
-
-// id identifies a pair of hash and secret, for this process only.
-func (k *keeper) id(text, presented string) (id [32]byte) {
-	mac := hmac.New(sha256.New, k.key[:])
-	mac.Write([]byte(text))
-	mac.Write([]byte{0})
-	mac.Write([]byte(presented))
-	mac.Sum(id[:0])
-	return id
-}
-
-func (k *keeper) remembers(id [32]byte, now time.Time) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	until, ok := k.verified[id]
-	return ok && now.Before(until)
-}
-
-func (k *keeper) remember(id [32]byte, now time.Time) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.verified) >= maxVerified {
-		for old, until := range k.verified {
-			// If nothing is outdated, any one has to go.
-			if delete(k.verified, old); now.Before(until) {
-				break
-			}
-		}
-	}
-	k.verified[id] = now.Add(rememberFor)
+	return HashGenerated(secret), nil
 }
 
 // upgrade replaces a hash that is not as good as it could be. The secret has
 // just been verified.
 func (s *Server) upgrade(ctx context.Context, c *Client, secret *Secret, plain string) {
 	clients, ok := s.config.Clients.(SecretUpgrader)
-	if !ok || strings.HasPrefix(secret.Hash, sha256Prefix) {
+	if !ok || !s.keeper.outdated(secret.Hash) {
 		return
 	}
-	if h, err := parseHash(secret.Hash); err != nil || h.current() || len(plain) < minChosen {
-		return
+	generated := isGenerated(secret.Hash)
+	if !generated && len(plain) < minChosen {
+		return // a new hash would be of no use to it
 	}
-	better, err := HashChosen(plain)
+	better, err := s.HashSecret(ctx, plain, generated)
 	if err == nil {
 		err = clients.UpgradeSecret(ctx, c.ID, secret.Hash, better)
 	}
 	if err != nil {
 		// The old hash goes on to work.
 		s.config.Logger.LogAttrs(ctx, slog.LevelError, "secret not upgraded", slog.String("client", c.ID), slog.Any("cause", err))
+		return
 	}
+	_ = s.observe(ctx, Event{Kind: EventSecretUpgraded, Client: c.ID}) // what was asked for is on record by itself
 }

@@ -5,11 +5,12 @@ import (
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,8 +36,10 @@ func django(t *testing.T, secret string, iterations int) string {
 	return "pbkdf2_sha256$1000$seasalt2$" + base64.StdEncoding.EncodeToString(sum)
 }
 
-func TestHasherSettings(t *testing.T) {
-	t.Run("client_secret_hasher", func(t *testing.T) {
+func settingHasher(t *testing.T) {
+	t.Run("peppers", settingPeppers)
+	t.Run("own", settingOwnHasher)
+	t.Run("built in", func(t *testing.T) {
 		const chosen = "correct horse"
 		argon, err := authserver.HashChosen(chosen)
 		require.NoError(t, err)
@@ -105,7 +108,8 @@ func TestHashesThatAreRefused(t *testing.T) {
 		"$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$AAAA", "$argon2id$v=19$m=256,t=2,p=1$$AAAAAAAAAAAAAAAAAAAAAA",
 		"pbkdf2_sha256$0$salt$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "pbkdf2_sha256$99999999$salt$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
 		"pbkdf2_sha256$1$$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "pbkdf2_sha256$1$salt$AAAA", "pbkdf2_sha256$1$salt",
-		"$2a$31$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuuabcdefghijklmnopqrstuu", "$2a$04$short",
+		"$hmac-sha256$", "$hmac-sha256$AAAAAAAA", "$hmac-sha256$AAAAAAAA$AAAA", "$hmac-sha256$AAAA$" + strings.Repeat("A", 43), "$hmac-sha256$!$" + strings.Repeat("A", 43),
+		"$x-" + strings.Repeat("x", 1022), "$2a$31$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuuabcdefghijklmnopqrstuu", "$2a$04$short",
 	} {
 		c := authserver.Client{ID: "c", Secrets: []authserver.Secret{{Hash: hash}}}
 		require.Error(t, c.Check(), hash)
@@ -138,32 +142,217 @@ func TestVerificationIsRemembered(t *testing.T) {
 	assert.Equal(t, 200, w.post("/token", credentialsGrant, basic("c", secret)...).status)
 }
 
-// Who waits for a slow verification and goes away gets no verdict, and the
-// others go on.
-func TestVerificationIsLimitedAndCancellable(t *testing.T) {
-	argon, err := authserver.HashChosen("correct horse")
-	require.NoError(t, err)
-	w := newWorld(t)
-	withHash(t, w, argon)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	var cancelled atomic.Int64
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			r := request("/introspect", "token=x", basic("c", "wrong secret")...)
-			if i%2 == 0 {
-				r = r.WithContext(ctx)
-			}
-			switch send(w, r).status {
-			case 503:
-				cancelled.Add(1)
-			case 401:
-			default:
-				t.Errorf("got another status")
-			}
-		})
-	}
-	wg.Wait()
-	assert.Positive(t, cancelled.Load())
+// A countingHasher counts its verifications, and those under way.
+type countingHasher struct {
+	leave    chan struct{} // each verification takes one; nil if none does
+	verified atomic.Int64
+	running  atomic.Int64
+	most     atomic.Int64
+	stale    string // what is outdated
 }
+
+func (h *countingHasher) HashSecret(_ context.Context, secret string, generated bool) (string, error) {
+	if secret == "broken" {
+		return "", errBroken
+	}
+	return fmt.Sprintf("$x-test$%v$%x", generated, sha256.Sum256([]byte(secret))), nil
+}
+
+func (h *countingHasher) VerifySecret(_ context.Context, hash, secret string) (bool, error) {
+	h.verified.Add(1)
+	n := h.running.Add(1)
+	defer h.running.Add(-1)
+	for most := h.most.Load(); n > most && !h.most.CompareAndSwap(most, n); most = h.most.Load() {
+	}
+	if h.leave != nil {
+		<-h.leave
+	}
+	if hash == "$x-broken" {
+		return false, errBroken
+	}
+	return strings.HasSuffix(hash, fmt.Sprintf("%x", sha256.Sum256([]byte(secret)))), nil
+}
+
+func (h *countingHasher) Outdated(hash string) bool {
+	return h.stale != "" && strings.Contains(hash, h.stale)
+}
+
+// Only some verifications run at a time. Who waits and goes away gets no
+// verdict, and the others go on.
+func TestVerificationIsLimitedAndCancellable(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(6))
+	const slots, asking = 3, 12
+	synctest.Test(t, func(t *testing.T) {
+		hasher := &countingHasher{leave: make(chan struct{})}
+		w := newWorld(t, func(c *authserver.Config) {
+			c.SecretHasher = hasher
+		})
+		withHash(t, w, "$x-test$false$")
+		ctx, cancel := context.WithCancel(t.Context())
+		statuses := make(chan int, asking)
+		for i := range asking {
+			go func() {
+				r := request("/introspect", "token=x", basic("c", fmt.Sprint("wrong secret ", i))...)
+				if i%2 == 0 {
+					r = r.WithContext(ctx)
+				}
+				statuses <- send(w, r).status
+			}()
+		}
+		synctest.Wait()
+		assert.EqualValues(t, slots, hasher.running.Load(), "no more at a time")
+		hasher.leave <- struct{}{}
+		synctest.Wait()
+		assert.EqualValues(t, slots, hasher.running.Load(), "one goes, one comes")
+		cancel()
+		synctest.Wait()
+		assert.GreaterOrEqual(t, len(statuses), asking/2-slots, "who waited and went away is not kept")
+		assert.EqualValues(t, slots, hasher.running.Load())
+		close(hasher.leave)
+		synctest.Wait()
+		count := map[int]int{}
+		for range asking {
+			count[<-statuses]++
+		}
+		assert.EqualValues(t, slots, hasher.most.Load())
+		assert.Equal(t, map[int]int{401: int(hasher.verified.Load()), 503: asking - int(hasher.verified.Load())}, count, "all others got their verdict")
+		assert.Positive(t, count[503])
+	})
+}
+
+// A queue without an end would be a way to use up memory.
+func TestVerificationQueueIsBounded(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	synctest.Test(t, func(t *testing.T) {
+		hasher := &countingHasher{leave: make(chan struct{})}
+		w := newWorld(t, func(c *authserver.Config) {
+			c.SecretHasher = hasher
+		})
+		withHash(t, w, "$x-test$false$")
+		statuses := make(chan int, 1100)
+		for i := range cap(statuses) {
+			go func() { statuses <- w.post("/introspect", "token=x", basic("c", fmt.Sprint("wrong ", i))...).status }()
+		}
+		synctest.Wait()
+		assert.Len(t, statuses, 99, "one runs and a thousand wait")
+		close(hasher.leave)
+		synctest.Wait()
+		count := map[int]int{}
+		for range cap(statuses) {
+			count[<-statuses]++
+		}
+		assert.Equal(t, map[int]int{401: 1001, 503: 99}, count)
+	})
+}
+
+// Peppers can be added and rotated, and whoever has only the database can not
+// test a guess.
+func settingPeppers(t *testing.T) {
+	old, fresh := []byte("old pepper, 16 b"), []byte("new pepper with more bytes")
+	open := func(peppers ...[]byte) *world {
+		return newWorld(t, func(c *authserver.Config) { c.SecretPeppers = peppers })
+	}
+	under := func(w *world) string {
+		hash, err := w.HashSecret(t.Context(), secret, true)
+		require.NoError(t, err)
+		return hash
+	}
+	plain, underOld, underNew := under(open()), under(open(old)), under(open(fresh, old))
+	assert.Equal(t, authserver.HashGenerated(secret), plain)
+	assert.Regexp(t, `^\$hmac-sha256\$[A-Za-z0-9+/]{8}\$[A-Za-z0-9+/]{43}$`, underOld)
+	assert.Regexp(t, `^\$hmac-sha256\$[A-Za-z0-9+/]{8}\$[A-Za-z0-9+/]{43}$`, underNew)
+	assert.NotEqual(t, underOld, underNew)
+	c, made, err := open(fresh, old).NewClient(t.Context(), authserver.Client{}, true)
+	require.NoError(t, err)
+	assert.Equal(t, underNew[:22], c.Secrets[0].Hash[:22], "new clients have it at once")
+	assert.NotContains(t, c.Secrets[0].Hash, made)
+
+	for _, test := range []struct {
+		name    string
+		peppers [][]byte
+		hash    string
+		status  int
+		after   string
+	}{
+		{"none", nil, plain, 200, plain},
+		{"added", [][]byte{old}, plain, 200, underOld},
+		{"kept", [][]byte{old}, underOld, 200, underOld},
+		{"rotated", [][]byte{fresh, old}, underOld, 200, underNew},
+		{"rotated and used", [][]byte{fresh, old}, underNew, 200, underNew},
+		{"rolled back", [][]byte{old, fresh}, underNew, 200, underOld},
+		{"forgotten", [][]byte{fresh}, underOld, 503, underOld},
+		{"taken away", nil, underOld, 503, underOld},
+	} {
+		w := open(test.peppers...)
+		withHash(t, w, test.hash)
+		if test.status == 200 {
+			assert.Equal(t, 401, w.post("/token", credentialsGrant, basic("c", "wrong")...).status, test.name)
+		}
+		assert.Equal(t, test.status, w.post("/token", credentialsGrant, basic("c", secret)...).status, test.name)
+		c, err := w.memory.Client(t.Context(), "c")
+		require.NoError(t, err)
+		assert.Equal(t, []authserver.Secret{{Hash: test.after}}, c.Secrets, test.name)
+		assert.Equal(t, test.status, w.post("/token", credentialsGrant, basic("c", secret)...).status, test.name)
+	}
+
+	// One that can not be verified does not keep the others from it.
+	w := open(fresh)
+	withHash(t, w, underOld, underNew)
+	assert.Equal(t, 200, w.post("/token", credentialsGrant, basic("c", secret)...).status)
+
+	m := authserver.NewMemory()
+	for want, config := range map[string]authserver.Config{
+		"authserver: SecretPeppers[1] has fewer than 16 bytes (hint: openssl rand -hex 32)": {SecretPeppers: [][]byte{old, old[:15]}},
+		"authserver: SecretPeppers[1] is there twice":                                       {SecretPeppers: [][]byte{old, old}},
+		"authserver: SecretHasher and SecretPeppers are both set (hint: a SecretHasher has peppers of its own)": {
+			SecretPeppers: [][]byte{old}, SecretHasher: &countingHasher{},
+		},
+	} {
+		config.Issuer, config.Store, config.Clients = issuer, m, m
+		_, err := authserver.New(config)
+		require.EqualError(t, err, want)
+	}
+}
+
+// A hasher of one's own hashes what is new, and takes over the rest on use.
+func settingOwnHasher(t *testing.T) {
+	hasher := &countingHasher{stale: "$x-test$stale"}
+	w := newWorld(t, func(c *authserver.Config) { c.SecretHasher = hasher })
+	c, plain, err := w.NewClient(t.Context(), authserver.Client{}, true)
+	require.NoError(t, err)
+	own := func(generated bool, secret string) string {
+		return fmt.Sprintf("$x-test$%v$%x", generated, sha256.Sum256([]byte(secret)))
+	}
+	assert.Equal(t, []authserver.Secret{{Hash: own(true, plain)}}, c.Secrets)
+	const chosen = "correct horse"
+	for before, after := range map[string]string{
+		own(false, chosen):                         own(false, chosen),
+		authserver.HashGenerated(chosen):           own(true, chosen),
+		django(t, chosen, 1000):                    own(false, chosen),
+		"$x-test$stale$" + own(false, chosen)[14:]: own(false, chosen),
+	} {
+		withHash(t, w, before)
+		assert.Equal(t, 401, w.post("/token", credentialsGrant, basic("c", "wrong")...).status, before)
+		assert.Equal(t, 200, w.post("/token", credentialsGrant, basic("c", chosen)...).status, before)
+		c, err := w.memory.Client(t.Context(), "c")
+		require.NoError(t, err)
+		assert.Equal(t, []authserver.Secret{{Hash: after}}, c.Secrets, before)
+		assert.Equal(t, 200, w.post("/token", credentialsGrant, basic("c", chosen)...).status, before)
+	}
+
+	withHash(t, w, "$x-broken")
+	assert.Equal(t, 503, w.post("/token", credentialsGrant, basic("c", chosen)...).status)
+	_, err = w.HashSecret(t.Context(), "broken", false)
+	require.ErrorIs(t, err, errBroken)
+	without := newWorld(t)
+	withHash(t, without, own(false, chosen))
+	assert.Equal(t, 503, without.post("/token", credentialsGrant, basic("c", chosen)...).status, "nobody can read it")
+	wrong := newWorld(t, func(c *authserver.Config) { c.SecretHasher = plainHasher{hasher} })
+	_, err = wrong.HashSecret(t.Context(), chosen, false)
+	require.EqualError(t, err, "authserver: the hash of SecretHasher does not begin with $x-")
+}
+
+// A plainHasher makes what could be taken for another kind.
+type plainHasher struct{ *countingHasher }
+
+func (plainHasher) HashSecret(context.Context, string, bool) (string, error) { return "$2a$", nil }

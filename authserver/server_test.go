@@ -50,6 +50,8 @@ func newWorld(t *testing.T, change ...func(*authserver.Config)) *world {
 			return fmt.Sprintf("token-%d", issued.Add(1)), nil
 		},
 		Now: func() time.Time { return w.now },
+		// What is wrong is tried often; tests of the limits set the default.
+		Limits: authserver.Limits{Failures: authserver.EndpointLimit{Client: none, Address: none}},
 	}
 	for _, f := range change {
 		f(&config)

@@ -91,7 +91,7 @@ func (s *Server) DeleteExpired(ctx context.Context, progress func(deleted int64)
 			progress(total)
 		}
 		if n < int64(sweep.BatchSize) {
-			return total, nil
+			return total, s.observeSwept(ctx, total)
 		}
 		select {
 		case <-ctx.Done():
@@ -99,4 +99,11 @@ func (s *Server) DeleteExpired(ctx context.Context, progress func(deleted int64)
 		case <-time.After(sweep.Pause):
 		}
 	}
+}
+
+func (s *Server) observeSwept(ctx context.Context, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	return s.observe(ctx, Event{Kind: EventSwept, Count: n})
 }

@@ -17,6 +17,9 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form Form) (
 	if err != nil {
 		return nil, err
 	}
+	if err := s.limitClient(r, &s.limits.token, client); err != nil {
+		return client, err
+	}
 	grantType := form.Get("grant_type")
 	if grantType == "" {
 		return client, invalidRequest("grant_type is missing")
@@ -28,7 +31,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form Form) (
 	if !client.MayUse(grantType) || client.Public() && !grant.Public {
 		return client, &Error{Code: codeUnauthorizedClient, Description: "the client may not use this grant type"}
 	}
-	request := &GrantRequest{Client: client, Form: form, server: s}
+	request := &GrantRequest{Client: client, Form: form, server: s, from: s.address(r)}
 	issue, err := grant.Handle(ctx, request)
 	if err != nil {
 		return client, err
@@ -42,7 +45,25 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form Form) (
 	}
 	s.config.Logger.LogAttrs(ctx, slog.LevelDebug, "token issued",
 		slog.String("client", client.ID), slog.String("grant_type", grantType), slog.String("scope", a.Scope))
+	if err := s.observeIssue(ctx, grantType, request, issue, a); err != nil {
+		return client, err
+	}
 	return client, answer(w, http.StatusOK, a)
+}
+
+// observeIssue reports a token that is about to be sent.
+func (s *Server) observeIssue(ctx context.Context, grantType string, r *GrantRequest, issue *Issue, a *tokenAnswer) error {
+	if !s.observes() {
+		return nil
+	}
+	kind := EventTokenIssued
+	if grantType == GrantRefreshToken {
+		kind = EventTokenRefreshed
+	}
+	return s.observe(ctx, Event{
+		Kind: kind, Client: r.Client.ID, Subject: issue.Subject, Grant: grantType, Scopes: issue.Scopes, Audience: issue.Audience,
+		Token: tokenID(KeyOf(a.AccessToken)), Family: issue.Family, Address: r.from,
+	})
 }
 
 // audience returns who a token is meant for: the resources that were asked

@@ -1,7 +1,8 @@
 // Package redis lets the caches of several processes share what they know
 // through Redis 6.2 or later, or Valkey: a [Redis] is a
 // [github.com/sneckauth/sneck/cache.Store] for answers and a
-// [github.com/sneckauth/sneck/cache.Bus] for revocations.
+// [github.com/sneckauth/sneck/cache.Bus] for revocations. With a [Limiter],
+// authorization servers count together how often somebody asks.
 //
 // One server, a primary watched by Sentinels, and a Redis Cluster will do.
 // Redis is never needed: a process starts without it, goes on without it, and

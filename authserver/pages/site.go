@@ -150,7 +150,7 @@ func (s *Site) servePage(w http.ResponseWriter, r *http.Request, serve func(http
 
 // The texts of the server that the site has itself.
 const (
-	textMalformed   = "the parameters are malformed or repeated"
+	textMalformed   = "the parameters are malformed, repeated or too long"
 	textOtherSite   = "the request came from another site"
 	textUnavailable = "the server can not answer at the moment"
 )

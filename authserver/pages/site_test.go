@@ -528,7 +528,7 @@ func TestErrors(t *testing.T) {
 	}
 	got := b.get("/device?user_code=BBBB-BBBB")
 	assert.Equal(t, 429, got.status)
-	assert.Contains(t, got.body, "Wait a minute")
+	assert.Contains(t, got.body, "Wait a while")
 }
 
 func TestConfigMistakes(t *testing.T) {

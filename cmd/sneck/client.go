@@ -84,6 +84,8 @@ type createClientCommand struct {
 	Serves     []string      `sep:"none" placeholder:"AUD" help:"Audience whose tokens it may introspect, besides its own ID; may be repeated."`
 	TokenTTL   time.Duration `name:"token-ttl" placeholder:"DURATION" help:"Life of the client's access tokens, such as 15m; the server's default if left out."`
 	JSON       bool          `name:"json" help:"Print a JSON object."`
+
+	auditFlags
 }
 
 // Help is printed below the flags.
@@ -158,13 +160,22 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 	case !errors.Is(err, authserver.ErrNotFound):
 		return err
 	}
-	if err := store.PutClient(ctx, complete); err != nil {
+	log, err := c.auditFlags.open()
+	if err != nil {
 		return err
+	}
+	if log != nil {
+		defer log.Close()
+	}
+	clients := observed(store, log)
+	if err := clients.PutClient(ctx, complete); err != nil {
+		// It may be registered and not be on record.
+		return errors.Join(err, store.DeleteClient(context.WithoutCancel(ctx), complete.ID))
 	}
 	if err := recordOf(complete, secret).write(con.out, c.JSON); err != nil {
 		// A client whose secret nobody has seen is of no use.
 		return errors.Join(fmt.Errorf("print the secret: %w (hint: the client was not registered)", err),
-			store.DeleteClient(context.WithoutCancel(ctx), complete.ID))
+			clients.DeleteClient(context.WithoutCancel(ctx), complete.ID))
 	}
 	if !c.JSON && !c.Public {
 		fmt.Fprintln(con.err, "sneck: the secret is not stored and not shown again")
@@ -231,6 +242,8 @@ func (c *showClientCommand) Run(ctx context.Context, con *console) error {
 type deleteClientCommand struct {
 	ID   string `arg:"" help:"Client identifier."`
 	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the server's database ($$SNECK_DATA)."`
+
+	auditFlags
 }
 
 // Run deletes the client first, so that nothing more is issued to it, and
@@ -244,7 +257,14 @@ func (c *deleteClientCommand) Run(ctx context.Context, con *console) error {
 	if _, err := findClient(ctx, store, c.ID, c.Data); err != nil {
 		return err
 	}
-	if err := store.DeleteClient(ctx, c.ID); err != nil {
+	log, err := c.auditFlags.open()
+	if err != nil {
+		return err
+	}
+	if log != nil {
+		defer log.Close()
+	}
+	if err := observed(store, log).DeleteClient(ctx, c.ID); err != nil {
 		return err
 	}
 	n, err := store.Revoke(ctx, authserver.Selector{Client: c.ID})

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 //	start NAME ARG…    runs sneck in the background; the variable is the first URL it prints
 //	stop [SIGNAL]      ends it by SIGTERM or SIGINT; it must exit with 0. What it
 //	                   wrote is in the files server.out and server.err.
+//	hup                sends it SIGHUP
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -45,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"field": scriptField,
 			"start": scriptStart,
 			"stop":  scriptStop,
+			"hup":   scriptHup,
 		},
 	})
 }
@@ -109,6 +111,13 @@ func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
 	if err != nil {
 		ts.Fatalf("%v\n%s", err, b.err.bytes())
 	}
+}
+
+func scriptHup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: hup")
+	}
+	ts.Check(ts.Value("server").(*background).cmd.Process.Signal(syscall.SIGHUP))
 }
 
 // A background is a sneck that runs beside a test.

@@ -2,10 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
-	"net"
-	"net/http"
-	"net/netip"
 	"os"
 	"strings"
 
@@ -22,7 +18,6 @@ type peopleFlags struct {
 	PagesDir string   `name:"pages-dir" type:"path" placeholder:"DIR" help:"Directory with files that replace those of the pages, or add a language."`
 	Scope    []string `sep:"none" placeholder:"NAME=TEXT" help:"What people are told that a scope allows; may be repeated."`
 	Approval string   `name:"approval-prompt" enum:"force,auto" default:"force" help:"When to ask people for consent: force for every time, auto for what they have not consented to yet."`
-	Proxy    bool     `name:"behind-proxy" help:"Take the address of people from the end of X-Forwarded-For, which the proxy in front sets."`
 }
 
 // describe returns the scopes of the flags.
@@ -43,7 +38,7 @@ func (f *peopleFlags) describe() ([]scopes.Described, error) {
 
 // open lets people in: it adds what they see to the config, and returns the
 // site, or nil if there are to be no pages.
-func (f *peopleFlags) open(config *authserver.Config, store authserver.Lister, log *slog.Logger) (*pages.Site, error) {
+func (f *peopleFlags) open(config *authserver.Config, store authserver.Lister) (*pages.Site, error) {
 	if f.Approval == "auto" {
 		config.ApprovalPrompt = authserver.PromptAuto
 	}
@@ -51,20 +46,18 @@ func (f *peopleFlags) open(config *authserver.Config, store authserver.Lister, l
 		return nil, nil
 	}
 	c := pages.Config{
-		Issuer: config.Issuer, Store: store, Clients: config.Clients, Title: f.Title, Logger: log,
+		Issuer: config.Issuer, Store: store, Clients: config.Clients, Title: f.Title, Logger: config.Logger,
+		Address: config.Proxies.Address,
 		// The server has no such issuer but for this machine.
 		InsecureHTTP: strings.HasPrefix(config.Issuer, "http://"),
 	}
 	if passkeys, err := webauthn.New(webauthn.Config{Issuer: config.Issuer, Name: f.Title}); err == nil {
 		c.Passkeys = passkeys
 	} else {
-		log.Info("there are no passkeys", "cause", err)
+		config.Logger.Info("there are no passkeys", "cause", err)
 	}
 	if f.PagesDir != "" {
 		c.Files = os.DirFS(f.PagesDir)
-	}
-	if f.Proxy {
-		c.Address = forwardedFor
 	}
 	site, err := pages.New(c)
 	if err != nil {
@@ -72,22 +65,4 @@ func (f *peopleFlags) open(config *authserver.Config, store authserver.Lister, l
 	}
 	config.Login, config.Pages, config.Hooks.Subject = site.Login, site.Pages(), site.Subject
 	return site, nil
-}
-
-// forwardedFor returns the address that the nearest proxy has seen: the last
-// one in the header, because all before it come from the other side.
-func forwardedFor(r *http.Request) netip.Addr {
-	values := r.Header.Values("X-Forwarded-For")
-	if len(values) == 0 {
-		host, _, _ := net.SplitHostPort(r.RemoteAddr)
-		addr, _ := netip.ParseAddr(host)
-		return addr
-	}
-	last := values[len(values)-1]
-	last = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
-	if port, err := netip.ParseAddrPort(last); err == nil {
-		return port.Addr()
-	}
-	addr, _ := netip.ParseAddr(last)
-	return addr
 }

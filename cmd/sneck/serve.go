@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
@@ -17,6 +19,11 @@ type serveCommand struct {
 	Listen string `default:"127.0.0.1:8080" from:"SNECK_LISTEN" placeholder:"ADDR" help:"Address to listen at, such as ${default}; port 0 is any free one ($$SNECK_LISTEN)."`
 	Issuer string `from:"SNECK_ISSUER" placeholder:"URL" help:"URL under which clients reach the server; http and the address if that is of this machine only ($$SNECK_ISSUER)."`
 	JSON   bool   `name:"log-json" help:"Log JSON objects."`
+
+	auditFlags
+	AuditRequired bool     `from:"SNECK_AUDIT_REQUIRED" help:"Refuse what can not be recorded, such as when the disk is full ($$SNECK_AUDIT_REQUIRED)."`
+	TrustedProxy  []string `from:"SNECK_TRUSTED_PROXY" placeholder:"PREFIX" help:"Addresses of the proxies in front, such as 10.0.0.0/8: their X-Forwarded-For says who asks; may be repeated ($$SNECK_TRUSTED_PROXY)."`
+
 	peopleFlags
 }
 
@@ -27,13 +34,18 @@ describes itself at /.well-known/oauth-authorization-server. People sign in at
 /authorize, connect devices at /device, and take back at /account what they have
 allowed. It logs to the standard error. Clients are registered with "sneck client
 create" and accounts with "sneck user create", also while it runs. Without TLS of
-its own, it belongs behind a proxy that has it.
+its own, it belongs behind a proxy that has it: name it with --trusted-proxy, as
+clients and addresses that ask too often are refused.
+
+With --audit, all that happens is added to a file: see "sneck audit". To rotate
+it, rename the file and send SIGHUP.
 
 Examples:
 
     sneck serve --data ./data
     sneck serve --data /var/lib/sneck --listen 127.0.0.1:9000 --issuer https://auth.example.com \
-        --behind-proxy --scope notes:read="Read your notes" --approval-prompt auto
+        --trusted-proxy 127.0.0.1 --audit /var/log/sneck/audit.jsonl \
+        --scope notes:read="Read your notes" --approval-prompt auto
 `
 }
 
@@ -63,20 +75,44 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	}
 	// What is wrong is said before there is a database.
 	memory := authserver.NewMemory()
-	if _, _, err := c.server(issuer, memory, memory, slog.New(slog.DiscardHandler)); err != nil {
+	config := authserver.Config{
+		Issuer: issuer, Store: memory, Clients: memory, Logger: slog.New(slog.DiscardHandler),
+		Sweep: authserver.Sweep{Interval: sweepInterval}, Proxies: authserver.Proxies{Header: "X-Forwarded-For"},
+	}
+	if config.Proxies.Trusted, err = parsePrefixes(c.TrustedProxy); err != nil {
 		return err
+	}
+	if c.AuditRequired && c.Audit == "" {
+		return usageError(errors.New("--audit-required without --audit"), "sneck serve --help")
+	}
+	if _, _, err := c.server(config, memory); err != nil {
+		return err
+	}
+	auditLog, err := c.auditFlags.open()
+	if err != nil {
+		return err
+	}
+	if auditLog != nil {
+		defer auditLog.Close()
+		config.Audit, config.AuditRequired = auditLog.Record, c.AuditRequired
 	}
 	store, _, err := openData(ctx, c.Data, true)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	server, everything, err := c.server(issuer, store, store, logger)
+	config.Store, config.Clients, config.Logger = store, store, logger
+	server, everything, err := c.server(config, store)
 	if err != nil {
 		return err
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
+	if auditLog != nil {
+		reopenOnSignal(ctx, auditLog, func(err error) {
+			logger.Error("audit log not reopened, it goes on in the old file", "cause", err)
+		})
+	}
 	swept := make(chan struct{})
 	go func() {
 		defer close(swept)
@@ -92,22 +128,24 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	if err := store.Close(); err != nil {
 		return fmt.Errorf("close the database: %w", err)
 	}
+	if auditLog != nil {
+		if err := auditLog.Close(); err != nil {
+			return fmt.Errorf("close the audit log: %w", err)
+		}
+	}
 	logger.Info("stopped")
 	return nil
 }
 
 // server returns the server on a store, and the handler with what people see
 // of it.
-func (c *serveCommand) server(issuer string, store authserver.Lister, clients authserver.Clients, log *slog.Logger) (*authserver.Server, http.Handler, error) {
+func (c *serveCommand) server(config authserver.Config, store authserver.Lister) (*authserver.Server, http.Handler, error) {
 	described, err := c.describe()
 	if err != nil {
 		return nil, nil, err
 	}
-	config := authserver.Config{
-		Issuer: issuer, Store: store, Clients: clients, Scopes: registeredScopes{clients, described}, Logger: log,
-		Sweep: authserver.Sweep{Interval: sweepInterval},
-	}
-	site, err := c.open(&config, store, log)
+	config.Scopes = registeredScopes{config.Clients, described}
+	site, err := c.peopleFlags.open(&config, store)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -119,6 +157,22 @@ func (c *serveCommand) server(issuer string, store authserver.Lister, clients au
 		return server, server, nil
 	}
 	return server, site.Handler(server), nil
+}
+
+// parsePrefixes reads addresses and prefixes of networks.
+func parsePrefixes(list []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, text := range list {
+		prefix, err := netip.ParsePrefix(text)
+		if address, addressErr := netip.ParseAddr(text); addressErr == nil {
+			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return nil, usageError(fmt.Errorf("--trusted-proxy %q is neither an address nor a prefix", text), "such as 127.0.0.1 or 10.0.0.0/8")
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
 }
 
 // registeredScopes is the scope backend of a server that has no list of its

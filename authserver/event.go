@@ -1,0 +1,233 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// An Event is something that has happened. It never holds a token, a code or a
+// secret, nor what an unknown client has sent.
+type Event struct {
+	Kind EventKind `json:"kind"`
+	Time time.Time `json:"time"`
+	// Client is the identifier of the client it is about; empty if it is not
+	// known.
+	Client string `json:"client,omitempty"`
+	// Subject is the resource owner, or the client itself.
+	Subject string `json:"subject,omitempty"`
+	// Grant is the grant type.
+	Grant string `json:"grant,omitempty"`
+	// Scopes and Audience are what was granted.
+	Scopes   scopes.Set `json:"scopes,omitempty"`
+	Audience []string   `json:"audience,omitempty"`
+	// Token is the "jti" of the token, as introspection reports it. It does
+	// not lead back to the token.
+	Token string `json:"token,omitempty"`
+	// Family joins all that was issued from one approval.
+	Family string `json:"family,omitempty"`
+	// Address is where the request came from: see Config.Proxies.
+	Address netip.Addr `json:"address,omitzero"`
+	// Reason says more, in constant words: why authentication failed, which
+	// limit is reached.
+	Reason string `json:"reason,omitempty"`
+	// Count is how many records it is about, if that is not one.
+	Count int64 `json:"count,omitempty"`
+}
+
+// An EventKind says what has happened. The names stay the same.
+type EventKind string
+
+// The kinds of events.
+const (
+	// EventTokenIssued and EventTokenRefreshed: the token endpoint has
+	// answered with an access token, and maybe a refresh token.
+	EventTokenIssued    EventKind = "token_issued"
+	EventTokenRefreshed EventKind = "token_refreshed"
+	// EventTokenRevoked: a client has revoked a token, and with it Count
+	// records.
+	EventTokenRevoked EventKind = "token_revoked"
+	// EventReuseDetected: a code or refresh token was used again, so Count
+	// records of its family are revoked.
+	EventReuseDetected EventKind = "reuse_detected"
+	// EventTokenIntrospected: a live token was introspected. It is reported
+	// if Config.ObserveIntrospections is set.
+	EventTokenIntrospected EventKind = "token_introspected"
+	// EventAuthenticationFailed: a client could not authenticate.
+	EventAuthenticationFailed EventKind = "authentication_failed"
+	// EventRateLimited: Reason is the limit. It is reported once a minute for
+	// each client or address.
+	EventRateLimited EventKind = "rate_limited"
+	// EventAuthorizationApproved and EventAuthorizationDenied: a user, or what
+	// they have consented to before, has decided at the authorization
+	// endpoint.
+	EventAuthorizationApproved EventKind = "authorization_approved"
+	EventAuthorizationDenied   EventKind = "authorization_denied"
+	// EventDeviceRequested: a device asks for codes. EventDeviceApproved and
+	// EventDeviceDenied: a user has decided about it.
+	EventDeviceRequested EventKind = "device_requested"
+	EventDeviceApproved  EventKind = "device_approved"
+	EventDeviceDenied    EventKind = "device_denied"
+	// EventClientCreated, EventClientChanged and EventClientDeleted come from
+	// ObserveClients.
+	EventClientCreated EventKind = "client_created"
+	EventClientChanged EventKind = "client_changed"
+	EventClientDeleted EventKind = "client_deleted"
+	// EventSecretUpgraded: the hash of a client's secret was replaced by a
+	// better one of the same secret.
+	EventSecretUpgraded EventKind = "secret_upgraded"
+	// EventSwept: Count expired records were deleted.
+	EventSwept EventKind = "swept"
+	// EventAuditLost: the audit could not take Count events before this one.
+	EventAuditLost EventKind = "audit_lost"
+)
+
+// observe hands an event on. The error is to be answered: the event has to be
+// in the audit, and is not.
+func (s *Server) observe(ctx context.Context, e Event) error {
+	e.Time = s.config.Now().UTC()
+	if s.config.Observe != nil {
+		s.config.Observe(ctx, e)
+	}
+	if s.config.Audit == nil {
+		return nil
+	}
+	// It has happened, whether the client still waits or not.
+	ctx = context.WithoutCancel(ctx)
+	err := s.auditLost(ctx)
+	if err == nil {
+		err = s.config.Audit(ctx, e)
+	}
+	if err == nil {
+		return nil
+	}
+	s.lost.Add(1)
+	if s.firstThisMinute(ctx, "audit") {
+		s.config.Logger.LogAttrs(ctx, slog.LevelError, "audit failed, events are lost", slog.Any("cause", err))
+	}
+	if s.config.AuditRequired {
+		return unavailable(err)
+	}
+	return nil // the operator has chosen to be served rather than to have all on record
+}
+
+// observes reports whether anybody wants to know of events.
+func (s *Server) observes() bool { return s.config.Observe != nil || s.config.Audit != nil }
+
+// auditLost tells the audit how many events it has lost, if any.
+func (s *Server) auditLost(ctx context.Context) error {
+	n := s.lost.Swap(0)
+	if n == 0 {
+		return nil
+	}
+	err := s.config.Audit(ctx, Event{Kind: EventAuditLost, Time: s.config.Now().UTC(), Count: n})
+	if err != nil {
+		s.lost.Add(n)
+	}
+	return err
+}
+
+// auditable refuses what would have to be in the audit, as long as that does
+// not work, before anything is done or spent for it.
+func (s *Server) auditable(ctx context.Context) error {
+	if !s.config.AuditRequired || s.config.Audit == nil {
+		return nil
+	}
+	if err := s.auditLost(context.WithoutCancel(ctx)); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// observeFailure reports that a client could not authenticate. Who it claims
+// to be is reported only if there is such a client: it could be a secret in
+// the wrong place.
+func (s *Server) observeFailure(r *http.Request, claimed string, e *Error) {
+	if !s.observes() {
+		return
+	}
+	event := Event{Kind: EventAuthenticationFailed, Address: s.address(r), Reason: e.Description}
+	if claimed != "" {
+		if c, err := s.config.Clients.Client(r.Context(), claimed); err == nil && c != nil {
+			event.Client = c.ID
+		}
+	}
+	_ = s.observe(r.Context(), event) // the request is refused anyway
+}
+
+// observeLimit reports that a limit is reached, and logs it, once a minute.
+func (s *Server) observeLimit(r *http.Request, e *limitError) {
+	key := e.key
+	key.What = "event." + key.What
+	if wait, _ := s.local.Take(r.Context(), key, 1, Rate{Count: 1, Per: time.Minute}); wait > 0 {
+		return
+	}
+	event := Event{Kind: EventRateLimited, Address: s.address(r), Reason: e.key.What}
+	attrs := []slog.Attr{slog.String("limit", e.key.What), slog.Any("address", event.Address)}
+	if e.key.Client != "" {
+		if c, err := s.config.Clients.Client(r.Context(), e.key.Client); err == nil && c != nil {
+			event.Client = c.ID
+			attrs = append(attrs, slog.String("client", c.ID))
+		}
+	}
+	s.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "limit reached", attrs...)
+	_ = s.observe(r.Context(), event) // the request is refused anyway
+}
+
+// firstThisMinute reports whether something that would fill the log has not
+// happened for a minute.
+func (s *Server) firstThisMinute(ctx context.Context, what string) bool {
+	wait, _ := s.local.Take(ctx, LimitKey{What: "log." + what}, 1, Rate{Count: 1, Per: time.Minute})
+	return wait == 0
+}
+
+// ObserveClients returns a registry that does what r does, and tells observe
+// of every client that is created, changed or deleted. An error of observe is
+// returned after the change has been made.
+func ObserveClients(r ClientRegistry, observe func(context.Context, Event) error) ClientRegistry {
+	observed := observedClients{r, observe}
+	if upgrader, ok := r.(SecretUpgrader); ok {
+		return struct {
+			observedClients
+			SecretUpgrader
+		}{observed, upgrader}
+	}
+	return observed
+}
+
+type observedClients struct {
+	ClientRegistry
+	observe func(context.Context, Event) error
+}
+
+func (o observedClients) PutClient(ctx context.Context, c *Client) error {
+	kind := EventClientChanged
+	if _, err := o.Client(ctx, c.ID); errors.Is(err, ErrNotFound) {
+		kind = EventClientCreated
+	} else if err != nil {
+		return err
+	}
+	if err := o.ClientRegistry.PutClient(ctx, c); err != nil {
+		return err
+	}
+	return o.observe(ctx, Event{Kind: kind, Time: time.Now().UTC(), Client: c.ID, Scopes: c.Scopes})
+}
+
+func (o observedClients) DeleteClient(ctx context.Context, id string) error {
+	_, err := o.Client(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = o.ClientRegistry.DeleteClient(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	return o.observe(ctx, Event{Kind: EventClientDeleted, Time: time.Now().UTC(), Client: id})
+}
