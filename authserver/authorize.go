@@ -51,7 +51,7 @@ type AuthorizationRequest struct {
 	Prompt string
 	// LoginHint is who the client thinks the user is; nothing vouches for it.
 	LoginHint string
-	// UserCode is what a user has typed who connects a device (RFC 8628); empty
+	// UserCode is the code that a user has typed who connects a device (RFC 8628); empty
 	// otherwise. There is no RedirectURI then, and an approval for GET is
 	// confirmed by the user on a page of the server.
 	UserCode string
@@ -224,12 +224,17 @@ func (s *Server) pkceRequired(c *Client) bool {
 
 // redirect sends the browser back to the client. With 303, it comes with GET
 // and without what was in the body (RFC 9700, section 4.12).
-func (s *Server) redirect(w http.ResponseWriter, _ *http.Request, a *AuthorizationRequest, params url.Values) {
+func (s *Server) redirect(w http.ResponseWriter, r *http.Request, a *AuthorizationRequest, params url.Values) {
 	if a.state != "" {
 		params.Set("state", a.state)
 	}
 	params.Set("iss", s.config.Issuer) // RFC 9207, section 2
-	w.Header().Set("Location", withParams(a.RedirectURI, params))
+	location := withParams(a.RedirectURI, params)
+	if r.Method == http.MethodPost && s.config.Pages.Return != nil {
+		s.config.Pages.Return(w, r, location)
+		return
+	}
+	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)
 }
 
@@ -277,11 +282,15 @@ func (s *Server) pageError(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Server) page(w http.ResponseWriter, r *http.Request, client *Client, status int, text string, cause error) {
 	s.logRefusal(r, client, &Error{Code: codeInvalidRequest, Description: text, Err: cause}, status)
 	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
 	if status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
 	}
+	if s.config.Pages.Error != nil {
+		s.config.Pages.Error(w, r, PageError{Status: status, Text: text, Client: client})
+		return
+	}
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = fmt.Fprintf(w, "This request can not be answered: %s.\n", text)
 }

@@ -93,6 +93,9 @@ type Client struct {
 	// DefaultScopes are granted if a request names none. If empty, the scope
 	// backend and Config.DefaultScopes decide, within Scopes.
 	DefaultScopes scopes.Set
+	// RequiredScopes are those without which the client is of no use: a user
+	// who approves of others only has not approved. They must be in Scopes.
+	RequiredScopes scopes.Set
 	// Audience is who the client's tokens are meant for, unless a request
 	// asks for less or for other Resources. If empty, it is Config.Audience.
 	Audience []string
@@ -121,7 +124,7 @@ func (c *Client) clone() *Client {
 	copied.Secrets, copied.JWKS = slices.Clone(c.Secrets), slices.Clone(c.JWKS)
 	for _, list := range []*[]string{
 		&copied.Grants, &copied.RedirectURIs, &copied.RedirectSchemes, (*[]string)(&copied.Scopes),
-		(*[]string)(&copied.DefaultScopes), &copied.Audience, &copied.Resources, &copied.Serves,
+		(*[]string)(&copied.DefaultScopes), (*[]string)(&copied.RequiredScopes), &copied.Audience, &copied.Resources, &copied.Serves,
 	} {
 		*list = slices.Clone(*list)
 	}
@@ -162,13 +165,16 @@ func (c *Client) Check() error {
 	if c.MayUse(GrantAuthorizationCode) && len(c.RedirectURIs) == 0 {
 		bad("%s needs a redirect URI", GrantAuthorizationCode)
 	}
-	for _, set := range []scopes.Set{c.Scopes, c.DefaultScopes} {
+	for _, set := range []scopes.Set{c.Scopes, c.DefaultScopes, c.RequiredScopes} {
 		if _, err := scopes.Of(set...); err != nil {
 			bad("%w", err)
 		}
 	}
 	if extra := c.DefaultScopes.Without(c.Scopes); len(extra) > 0 {
 		bad("DefaultScopes %q are not in Scopes", []string(extra))
+	}
+	if extra := c.RequiredScopes.Without(c.Scopes); len(extra) > 0 {
+		bad("RequiredScopes %q are not in Scopes", []string(extra))
 	}
 	for _, r := range c.Resources {
 		if !validResource(r) {

@@ -40,7 +40,7 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 		return "", err
 	}
 	if approval.Remember {
-		if err := s.remember(ctx, record); err != nil {
+		if err := s.remember(ctx, record, a.Scopes); err != nil {
 			return "", err
 		}
 	}
@@ -75,7 +75,7 @@ func (s *Server) accept(ctx context.Context, a *AuthorizationRequest, approval *
 	if approval.Scopes != nil {
 		r.Scopes = intersect(a.Scopes, approval.Scopes)
 	}
-	if len(r.Scopes) == 0 {
+	if len(r.Scopes) == 0 || !r.Scopes.HasAll(a.Required()) {
 		return nil, ErrAccessDenied
 	}
 	who, err := json.Marshal(approval.Authentication)

@@ -44,6 +44,8 @@ type Config struct {
 	// Login says who the user is and whether they approve. Without it, there
 	// is no authorization endpoint.
 	Login LoginFunc
+	// Pages replaces the plain pages that are shown besides.
+	Pages Pages
 	// ApprovalPrompt says when users are asked for consent; zero means every
 	// time.
 	ApprovalPrompt ApprovalPrompt

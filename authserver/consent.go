@@ -20,9 +20,9 @@ const (
 	PromptAuto
 )
 
-// kindConsent is the kind of the records that remember consent: one for each
+// KindConsent is the kind of the records that remember consent: one for each
 // client, user and scope, which never expires and outlives every token.
-const kindConsent Kind = "consent"
+const KindConsent Kind = "consent"
 
 // Consented reports whether the user need not be asked, because they have
 // consented to all of this before and an Approval said to remember it. It is
@@ -46,11 +46,17 @@ func (a *AuthorizationRequest) Consented(ctx context.Context, subject string) (b
 	return true, nil
 }
 
-// remember writes down what the user has consented to.
-func (s *Server) remember(ctx context.Context, r Record) error {
+// remember writes down what the user has consented to, and forgets what they
+// were asked for and have left out this time.
+func (s *Server) remember(ctx context.Context, r Record, asked scopes.Set) error {
+	for _, scope := range asked.Without(r.Scopes) {
+		if _, err := s.config.Store.Revoke(ctx, Selector{Key: consentKey(r.Client, r.Subject, scope)}); err != nil {
+			return fmt.Errorf("forget consent: %w", err)
+		}
+	}
 	for _, scope := range r.Scopes {
 		err := s.config.Store.Create(ctx, Record{
-			Key: consentKey(r.Client, r.Subject, scope), Kind: kindConsent,
+			Key: consentKey(r.Client, r.Subject, scope), Kind: KindConsent,
 			Client: r.Client, Subject: r.Subject, Scopes: scopes.Set{scope}, Issued: r.Issued,
 		})
 		if err != nil && !errors.Is(err, ErrExists) {

@@ -118,15 +118,23 @@ func newUserCode() string {
 	return string(letters[:4]) + "-" + string(letters[4:])
 }
 
-// userCodeKey returns the key of a user code as a user may have typed it.
-func userCodeKey(typed string) Key {
-	letters := strings.Map(func(r rune) rune {
+// lettersOf returns the letters of a user code as a user may have typed it.
+func lettersOf(typed string) string {
+	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune(userCodeLetters, r) {
 			return r
 		}
 		return -1
 	}, strings.ToUpper(typed))
-	return KeyOf("user code " + letters)
+}
+
+// userCodeKey returns the key of a user code as a user may have typed it.
+func userCodeKey(typed string) Key { return KeyOf("user code " + lettersOf(typed)) }
+
+// spellUserCode returns a valid user code as the device shows it.
+func spellUserCode(typed string) string {
+	letters := lettersOf(typed)
+	return letters[:4] + "-" + letters[4:]
 }
 
 func decisionKey(device Key) Key { return KeyOf("decision about " + hex.EncodeToString(device[:])) }

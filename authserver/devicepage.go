@@ -30,7 +30,7 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 	}
 	typed := form.Get("user_code")
 	if typed == "" {
-		s.render(w, http.StatusOK, devicePage{Ask: true})
+		s.render(w, r, DevicePage{Step: DeviceEnter})
 		return
 	}
 	now := s.config.Now()
@@ -47,7 +47,7 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil || record.Kind != kindUserCode || !record.Spent.IsZero() || record.ExpiredAt(now) {
 		_ = s.guess(r, 1) // it counts for the next one
-		s.render(w, http.StatusNotFound, devicePage{Ask: true, Wrong: true})
+		s.render(w, r, DevicePage{Step: DeviceWrong})
 		return
 	}
 	client, err := s.config.Clients.Client(ctx, record.Client)
@@ -56,7 +56,7 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := &AuthorizationRequest{
-		server: s, Client: client, Scopes: record.Scopes, Audience: record.Audience, UserCode: typed, Form: form,
+		server: s, Client: client, Scopes: record.Scopes, Audience: record.Audience, UserCode: spellUserCode(typed), Form: form,
 	}
 	approval, err := s.config.Login(w, r, a)
 	denied := errors.Is(err, ErrAccessDenied)
@@ -66,7 +66,7 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 	case approval == nil && !denied:
 		return // Login has answered
 	case r.Method != http.MethodPost:
-		s.render(w, http.StatusOK, devicePage{Client: client, Code: typed, Scopes: record.Scopes})
+		s.render(w, r, DevicePage{Step: DeviceConfirm, Client: client, UserCode: a.UserCode, Scopes: record.Scopes})
 	default:
 		denied = denied || r.PostFormValue("deny") != ""
 		s.decide(w, r, a, record, approval, denied)
@@ -121,21 +121,23 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, a *Authorization
 			s.page(w, r, a.Client, http.StatusServiceUnavailable, "the server can not answer at the moment", err)
 			return
 		}
-		s.render(w, http.StatusOK, devicePage{Done: true, Denied: d.Denied})
+		if d.Denied {
+			s.render(w, r, DevicePage{Step: DeviceRefused})
+			return
+		}
+		s.render(w, r, DevicePage{Step: DeviceConnected})
 	}
 }
 
-// A devicePage is one of the pages that the user sees.
-type devicePage struct {
-	Ask, Wrong, Done, Denied bool
-	Client                   *Client
-	Code                     string
-	Scopes                   []string
-}
-
-func (s *Server) render(w http.ResponseWriter, status int, p devicePage) {
+func (s *Server) render(w http.ResponseWriter, r *http.Request, p DevicePage) {
+	if s.config.Pages.Device != nil {
+		s.config.Pages.Device(w, r, p)
+		return
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
+	if p.Step == DeviceWrong {
+		w.WriteHeader(http.StatusNotFound)
+	}
 	_ = deviceTemplate.Execute(w, p) // a browser that is gone needs no answer
 }
 
@@ -143,11 +145,11 @@ var deviceTemplate = template.Must(template.New("device").Parse(`<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Connect a device</title><style>body{font:1.1em sans-serif;max-width:30em;margin:3em auto;padding:0 1em}</style>
 <h1>Connect a device</h1>
-{{if .Done}}<p>{{if .Denied}}The device was refused.{{else}}The device is connected.{{end}} You may close this page.</p>
-{{else if .Ask}}{{if .Wrong}}<p role="alert">This code is not valid any more.</p>{{end}}
+{{if eq .Step 3 4}}<p>{{if eq .Step 4}}The device was refused.{{else}}The device is connected.{{end}} You may close this page.</p>
+{{else if eq .Step 0 1}}{{if eq .Step 1}}<p role="alert">This code is not valid any more.</p>{{end}}
 <form method="get"><label>Code on your device <input name="user_code" autocomplete="off" autofocus required></label> <button>Continue</button></form>
 {{else}}<p><b>{{or .Client.Name .Client.ID}}</b> wants access: {{range $i, $s := .Scopes}}{{if $i}}, {{end}}{{$s}}{{end}}.</p>
-<p>Does your device show the code <b>{{.Code}}</b>? If you did not start this yourself, refuse.</p>
+<p>Does your device show the code <b>{{.UserCode}}</b>? If you did not start this yourself, refuse.</p>
 <form method="post"><button name="approve" value="1">Approve</button> <button name="deny" value="1">Refuse</button></form>
 {{end}}</html>
 `))

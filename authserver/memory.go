@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -101,21 +102,25 @@ func (m *Memory) Revoke(ctx context.Context, which Selector) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	candidates := maps.Keys(m.records)
-	switch {
-	case which.Key != Key{}:
-		candidates = slices.Values([]Key{which.Key})
-	case which.Family != "":
-		candidates = maps.Keys(m.families[which.Family])
-	}
 	var n int64
-	for key := range candidates {
+	for key := range m.candidates(which) {
 		if r := m.records[key]; r != nil && which.Match(*r) {
 			m.remove(r)
 			n++
 		}
 	}
 	return n, nil
+}
+
+// candidates returns the keys of all records that the selector can match.
+func (m *Memory) candidates(which Selector) iter.Seq[Key] {
+	switch {
+	case which.Key != Key{}:
+		return slices.Values([]Key{which.Key})
+	case which.Family != "":
+		return maps.Keys(m.families[which.Family])
+	}
+	return maps.Keys(m.records)
 }
 
 var errZeroSelector = errors.New("authserver: the selector is empty (hint: name a key, family, client or subject)")

@@ -43,6 +43,25 @@ type SecretUpgrader interface {
 	UpgradeSecret(ctx context.Context, clientID, from, to string) error
 }
 
+// Matches reports whether the presented secret is the one that was hashed,
+// whether or not it has expired. With a hash of [HashChosen] that takes tens of
+// milliseconds and 19 MiB, so callers bound how many run at a time. An error
+// means that the hash is of no known kind.
+func (s Secret) Matches(presented string) (bool, error) {
+	h, err := parseHash(s.Hash)
+	if err != nil {
+		return false, err
+	}
+	return len(presented) <= maxSecret && h.matches(presented), nil
+}
+
+// Outdated reports whether a chosen secret would be hashed in another way
+// today: whoever knows it should call [HashChosen] and store the result.
+func (s Secret) Outdated() bool {
+	h, err := parseHash(s.Hash)
+	return err == nil && !h.current()
+}
+
 func (s Secret) check() error {
 	if s.Sealed != "" {
 		if s.Hash != "" {

@@ -20,6 +20,7 @@ import (
 
 func TestStore(t *testing.T) {
 	storetest.Test(t, func(t *testing.T) authserver.Store { return open(t, postgres.Config{Schema: schema(t)}) })
+	storetest.TestLister(t, func(t *testing.T) authserver.Lister { return open(t, postgres.Config{Schema: schema(t)}) })
 }
 
 func TestReopen(t *testing.T) {

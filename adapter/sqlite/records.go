@@ -78,6 +78,17 @@ func (s *Store) Spend(ctx context.Context, spend authserver.Spend) (authserver.R
 
 // Revoke implements [authserver.Store].
 func (s *Store) Revoke(ctx context.Context, which authserver.Selector) (int64, error) {
+	where, args := selector(which)
+	if len(args) == 0 {
+		return 0, errZeroSelector
+	}
+	return s.delete(ctx, `DELETE FROM records WHERE `+where, args...)
+}
+
+var errZeroSelector = errors.New("sqlite: the selector is empty (hint: name a key, family, client or subject)")
+
+// selector returns a condition and its arguments, none for the zero selector.
+func selector(which authserver.Selector) (string, []any) {
 	var where []string
 	var args []any
 	add := func(column string, value any) {
@@ -96,10 +107,7 @@ func (s *Store) Revoke(ctx context.Context, which authserver.Selector) (int64, e
 	if which.Subject != "" {
 		add("subject", which.Subject)
 	}
-	if len(where) == 0 {
-		return 0, errors.New("sqlite: the selector is empty (hint: name a key, family, client or subject)")
-	}
-	return s.delete(ctx, `DELETE FROM records WHERE `+strings.Join(where, " AND "), args...)
+	return strings.Join(where, " AND "), args
 }
 
 // DeleteExpired implements [authserver.Store].
@@ -189,7 +197,7 @@ func encodeAll(records []authserver.Record) ([][]any, error) {
 	return rows, nil
 }
 
-func scanRecord(row *sql.Row) (authserver.Record, error) {
+func scanRecord(row interface{ Scan(...any) error }) (authserver.Record, error) {
 	var (
 		r                                 authserver.Record
 		key, extra                        []byte

@@ -34,6 +34,7 @@ func file(t testing.TB) string { return filepath.Join(t.TempDir(), "sneck.db") }
 func TestStore(t *testing.T) {
 	storetest.Test(t, func(t *testing.T) authserver.Store { return open(t, file(t)) })
 	storetest.TestClients(t, func(t *testing.T) authserver.ClientRegistry { return open(t, file(t)) })
+	storetest.TestLister(t, func(t *testing.T) authserver.Lister { return open(t, file(t)) })
 }
 
 func TestReopen(t *testing.T) {

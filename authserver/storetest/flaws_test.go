@@ -337,3 +337,21 @@ func TestKitFindsLazyRegistry(t *testing.T) {
 	})
 	assert.Equal(t, []string{"RoundTrip", "Replace", "Delete", "List", "CancelledContext"}, list)
 }
+
+// A careless lister takes one field for the selector, and begins anew.
+type careless struct{ *authserver.Memory }
+
+func (l careless) List(_ context.Context, _ authserver.Kind, which authserver.Selector, _ authserver.Key, limit int) ([]authserver.Record, error) {
+	if which.IsZero() {
+		return nil, nil
+	}
+	return l.Memory.List(context.Background(), "", authserver.Selector{Client: which.Client, Subject: "s1"}, authserver.Key{}, limit)
+}
+
+func TestKitFindsCarelessLister(t *testing.T) {
+	list := []string{}
+	runLister(&recorder{ctx: t.Context(), mu: new(sync.Mutex), list: &list}, func(T) authserver.Lister {
+		return careless{authserver.NewMemory()}
+	})
+	assert.Equal(t, []string{"ListBySelector", "ListInPieces", "ListRefusesTheZeroSelector", "ListCancelledContext"}, list)
+}

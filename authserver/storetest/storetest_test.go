@@ -10,4 +10,5 @@ import (
 func TestMemory(t *testing.T) {
 	storetest.Test(t, func(*testing.T) authserver.Store { return authserver.NewMemory() })
 	storetest.TestClients(t, func(*testing.T) authserver.ClientRegistry { return authserver.NewMemory() })
+	storetest.TestLister(t, func(*testing.T) authserver.Lister { return authserver.NewMemory() })
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,8 +30,10 @@ type clientRecord struct {
 	Secret     string   `json:"client_secret,omitempty"`
 	Name       string   `json:"client_name,omitempty"`
 	Grants     []string `json:"grant_types,omitempty"`
+	Redirect   []string `json:"redirect_uris,omitempty"`
 	Scope      string   `json:"scope,omitempty"`
 	Default    string   `json:"default_scope,omitempty"`
+	Require    string   `json:"required_scope,omitempty"`
 	Audience   []string `json:"audience,omitempty"`
 	Introspect bool     `json:"introspect"`
 	Serves     []string `json:"serves,omitempty"`
@@ -44,7 +47,8 @@ type clientRecord struct {
 
 func recordOf(c *authserver.Client, secret string) clientRecord {
 	return clientRecord{
-		ID: c.ID, Secret: secret, Name: c.Name, Grants: c.Grants, Scope: c.Scopes.String(), Default: c.DefaultScopes.String(),
+		ID: c.ID, Secret: secret, Name: c.Name, Grants: c.Grants, Redirect: c.RedirectURIs,
+		Scope: c.Scopes.String(), Default: c.DefaultScopes.String(), Require: c.RequiredScopes.String(),
 		Audience: c.Audience, Introspect: c.Introspect, Serves: c.Serves, TokenTTL: int64(c.AccessTokenTTL / time.Second),
 		Format: string(c.AccessTokenFormat), AuthMethod: c.AuthMethod, JWKS: c.JWKS, JWKSURI: c.JWKSURI,
 	}
@@ -59,8 +63,10 @@ func (r clientRecord) write(w io.Writer, asJSON bool) error {
 	t.add("secret", r.Secret)
 	t.add("name", r.Name)
 	t.add("grants", strings.Join(r.Grants, " "))
+	t.add("back to", strings.Join(r.Redirect, " "))
 	t.add("scopes", r.Scope)
 	t.add("by default", r.Default)
+	t.add("required", r.Require)
 	t.add("audience", strings.Join(r.Audience, " "))
 	if r.Introspect {
 		t.add("introspects", "tokens for "+strings.Join(append([]string{r.ID}, r.Serves...), ", "))
@@ -82,6 +88,10 @@ type createClientCommand struct {
 	Name       string        `placeholder:"TEXT" help:"Name for people."`
 	Scope      []string      `sep:"none" placeholder:"SCOPE" help:"Scopes that the client may get tokens for, separated by spaces or by repeating the flag."`
 	Audience   []string      `sep:"none" placeholder:"AUD" help:"API that the client's tokens are meant for; may be repeated."`
+	Redirect   []string      `name:"redirect-uri" sep:"none" placeholder:"URI" help:"Where people come back to who have signed in: the client then acts for them, not for itself; may be repeated."`
+	Device     bool          `help:"The client is a device without a browser, which acts for the people who connect it."`
+	Public     bool          `help:"The client runs where it can keep no secret, such as in a browser or on a phone."`
+	Require    []string      `sep:"none" placeholder:"SCOPE" help:"Scope that people can not leave out, of those of --scope; may be repeated."`
 	Introspect bool          `help:"Allow the client, an API, to introspect tokens."`
 	Serves     []string      `sep:"none" placeholder:"AUD" help:"Audience whose tokens it may introspect, besides its own ID; may be repeated."`
 	TokenTTL   time.Duration `name:"token-ttl" placeholder:"DURATION" help:"Life of the client's access tokens, such as 15m; the server's default if left out."`
@@ -105,8 +115,10 @@ Examples:
 
     sneck client create --data ./data --id app --scope "notes:read notes:write" --audience https://notes.example
     sneck client create --data ./data --id notes-api --introspect --serves https://notes.example
-    sneck client create --data ./data --id signer --scope notes:read --audience https://notes.example \\
+    sneck client create --data ./data --id signer --scope notes:read --audience https://notes.example \
         --auth-method private_key_jwt --jwks keys.json --token-format jwt
+    sneck client create --data ./data --id notes-cli --public --redirect-uri http://127.0.0.1/callback \
+        --scope "notes:read notes:write" --audience https://notes.example
 `
 }
 
@@ -124,11 +136,14 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 		return usageError(errors.New("--audience is missing: a token is meant for somebody"), "the API's identifier, such as --audience https://notes.example")
 	case len(c.Serves) > 0 && !c.Introspect:
 		return usageError(errors.New("--serves without --introspect has no effect"), "add --introspect")
+	case c.Public && len(c.Redirect) == 0 && !c.Device:
+		return usageError(errors.New("a public client can not act for itself"), "--redirect-uri or --device, or leave out --public")
 	}
 	client := authserver.Client{
 		ID: c.ID, Name: c.Name, Scopes: set, Audience: c.Audience,
 		Introspect: c.Introspect, Serves: c.Serves, AccessTokenTTL: c.TokenTTL,
 		AccessTokenFormat: authserver.TokenFormat(c.Format), AuthMethod: c.AuthMethod, JWKSURI: c.JWKSURI,
+		RedirectURIs: c.Redirect, RedirectSchemes: ownSchemes(c.Redirect), RequiredScopes: c.Require,
 	}
 	if c.JWKS != "" {
 		if client.JWKS, err = readFile(c.JWKS); err != nil {
@@ -140,7 +155,7 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 		described = append(described, scopes.Described{Name: name})
 	}
 	if len(set) > 0 {
-		client.Grants = []string{authserver.GrantClientCredentials}
+		client.Grants = c.grants()
 	}
 
 	// What is wrong is said before there is a database.
@@ -148,7 +163,7 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	complete, secret, err := server.NewClient(ctx, client, c.AuthMethod != "private_key_jwt")
+	complete, secret, err := server.NewClient(ctx, client, !c.Public && c.AuthMethod != "private_key_jwt")
 	if err != nil {
 		return usageError(err, help)
 	}
@@ -210,6 +225,40 @@ func (c *createClientCommand) registrar(described []scopes.Described) (*authserv
 		Issuer: "https://localhost", Store: memory, Clients: memory, Scopes: scopes.Static{List: described},
 		Sealer: sealer, Keys: keys,
 	})
+}
+
+// grants returns how the client gets tokens: for the people who use it, or for
+// itself.
+func (c *createClientCommand) grants() []string {
+	var grants []string
+	if len(c.Redirect) > 0 {
+		grants = append(grants, authserver.GrantAuthorizationCode)
+	}
+	if c.Device {
+		grants = append(grants, authserver.GrantDeviceCode)
+	}
+	if len(grants) == 0 {
+		return []string{authserver.GrantClientCredentials}
+	}
+	return append(grants, authserver.GrantRefreshToken)
+}
+
+// ownSchemes returns the schemes of the URIs, if one is an application's own;
+// else the server's list is good enough.
+func ownSchemes(uris []string) []string {
+	var schemes []string
+	own := false
+	for _, uri := range uris {
+		scheme, _, _ := strings.Cut(strings.ToLower(uri), ":")
+		own = own || scheme != "http" && scheme != "https"
+		if !slices.Contains(schemes, scheme) {
+			schemes = append(schemes, scheme)
+		}
+	}
+	if !own {
+		return nil
+	}
+	return schemes
 }
 
 // A showClientCommand is "sneck client show".

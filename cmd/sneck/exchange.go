@@ -58,7 +58,8 @@ func (c client) send(r *http.Request) (*answer, error) {
 	return &answer{resp.StatusCode, resp.Header, body}, nil
 }
 
-// post sends a form, with the credentials as RFC 6749, section 2.3.1, has it.
+// post sends a form, with the credentials as RFC 6749, section 2.3.1, has it,
+// if there are any.
 func (c client) post(ctx context.Context, endpoint string, who credentials, form url.Values) (*answer, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -66,7 +67,9 @@ func (c client) post(ctx context.Context, endpoint string, who credentials, form
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
-	r.SetBasicAuth(url.QueryEscape(who.id), url.QueryEscape(who.secret))
+	if who != (credentials{}) {
+		r.SetBasicAuth(url.QueryEscape(who.id), url.QueryEscape(who.secret))
+	}
 	return c.send(r)
 }
 

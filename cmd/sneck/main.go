@@ -40,6 +40,8 @@ type commandLine struct {
 	Serve      serveCommand      `cmd:"" help:"Run the authorization server."`
 	Client     clientCommands    `cmd:"" help:"Register and show clients of the authorization server."`
 	Keys       keysCommands      `cmd:"" help:"Show and change the keys that tokens are signed with."`
+	User       userCommands      `cmd:"" help:"Make and show accounts of people who sign in to the authorization server."`
+	Login      loginCommand      `cmd:"" help:"Sign in with a browser, and get an access token that acts for you."`
 	Audit      auditCommands     `cmd:"" help:"Read and check an audit log."`
 	Token      tokenCommand      `cmd:"" help:"Get an access token, as a client."`
 	Introspect introspectCommand `cmd:"" help:"Ask an authorization server about a token, as a resource server."`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -23,17 +24,21 @@ type serveCommand struct {
 	auditFlags
 	AuditRequired bool     `from:"SNECK_AUDIT_REQUIRED" help:"Refuse what can not be recorded, such as when the disk is full ($$SNECK_AUDIT_REQUIRED)."`
 	TrustedProxy  []string `from:"SNECK_TRUSTED_PROXY" placeholder:"PREFIX" help:"Addresses of the proxies in front, such as 10.0.0.0/8: their X-Forwarded-For says who asks; may be repeated ($$SNECK_TRUSTED_PROXY)."`
+
+	peopleFlags
 }
 
 // Help is printed below the flags.
 func (*serveCommand) Help() string {
 	return `The server issues tokens at /token, answers at /introspect and /revoke, and
-describes itself at /.well-known/oauth-authorization-server. It logs to the
-standard error. Clients are registered with "sneck client create", also while
-it runs. With --sealing-key it signs JWTs for those that are to have them, with
-keys that it makes and replaces by itself, and publishes them at /jwks. Without
-TLS of its own, it belongs behind a proxy that has it: name it with
---trusted-proxy, as clients and addresses that ask too often are refused.
+describes itself at /.well-known/oauth-authorization-server. People sign in at
+/authorize, connect devices at /device, and take back at /account what they have
+allowed. It logs to the standard error. Clients are registered with "sneck client
+create" and accounts with "sneck user create", also while it runs. With
+--sealing-key it signs JWTs for those that are to have them, with keys that it
+makes and replaces by itself, and publishes them at /jwks. Without TLS of its
+own, it belongs behind a proxy that has it: name it with --trusted-proxy, as
+clients and addresses that ask too often are refused.
 
 With --audit, all that happens is added to a file: see "sneck audit". To rotate
 it, rename the file and send SIGHUP.
@@ -42,7 +47,8 @@ Examples:
 
     sneck serve --data ./data
     sneck serve --data /var/lib/sneck --listen 127.0.0.1:9000 --issuer https://auth.example.com \
-        --trusted-proxy 127.0.0.1 --audit /var/log/sneck/audit.jsonl
+        --trusted-proxy 127.0.0.1 --audit /var/log/sneck/audit.jsonl \
+        --scope notes:read="Read your notes" --approval-prompt auto
 `
 }
 
@@ -77,8 +83,8 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	// What is wrong is said before there is a database.
 	memory := authserver.NewMemory()
 	config := authserver.Config{
-		Issuer: issuer, Store: memory, Clients: memory, Scopes: registeredScopes{memory}, Logger: logger,
-		Sweep: authserver.Sweep{Interval: sweepInterval}, Sealer: sealer,
+		Issuer: issuer, Store: memory, Clients: memory, Logger: slog.New(slog.DiscardHandler), Sealer: sealer,
+		Sweep: authserver.Sweep{Interval: sweepInterval}, Proxies: authserver.Proxies{Header: "X-Forwarded-For"},
 	}
 	if config.Proxies.Trusted, err = parsePrefixes(c.TrustedProxy); err != nil {
 		return err
@@ -86,8 +92,8 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	if c.AuditRequired && c.Audit == "" {
 		return usageError(errors.New("--audit-required without --audit"), "sneck serve --help")
 	}
-	if _, err := authserver.New(config); err != nil {
-		return usageError(fmt.Errorf("--issuer: %w", err), "sneck serve --help")
+	if _, _, err := c.server(config, memory); err != nil {
+		return err
 	}
 	auditLog, err := c.auditFlags.open()
 	if err != nil {
@@ -102,12 +108,12 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	defer store.Close()
-	config.Store, config.Clients, config.Scopes = store, store, registeredScopes{store}
+	config.Store, config.Clients, config.Logger = store, store, logger
 	config.Keys, err = c.source(ctx, authserver.KeyRingConfig{Store: store, Sealer: sealer, Logger: logger})
 	if err != nil {
 		return err
 	}
-	server, err := authserver.New(config)
+	server, everything, err := c.server(config, store)
 	if err != nil {
 		return err
 	}
@@ -124,7 +130,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		_ = server.Run(ctx) // logs what it can not delete
 	}()
 	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", issuer, "data", c.Data)
-	err = serveUntil(ctx, newHTTPServer(server, logger), l)
+	err = serveUntil(ctx, newHTTPServer(everything, logger), l)
 	cancel()
 	<-swept
 	if err != nil {
@@ -140,6 +146,28 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	}
 	logger.Info("stopped")
 	return nil
+}
+
+// server returns the server on a store, and the handler with what people see
+// of it.
+func (c *serveCommand) server(config authserver.Config, store authserver.Lister) (*authserver.Server, http.Handler, error) {
+	described, err := c.describe()
+	if err != nil {
+		return nil, nil, err
+	}
+	config.Scopes = registeredScopes{config.Clients, described}
+	site, err := c.peopleFlags.open(&config, store)
+	if err != nil {
+		return nil, nil, err
+	}
+	server, err := authserver.New(config)
+	switch {
+	case err != nil:
+		return nil, nil, usageError(fmt.Errorf("--issuer: %w", err), "sneck serve --help")
+	case site == nil:
+		return server, server, nil
+	}
+	return server, site.Handler(server), nil
 }
 
 // parsePrefixes reads addresses and prefixes of networks.
@@ -160,10 +188,13 @@ func parsePrefixes(list []string) ([]netip.Prefix, error) {
 
 // registeredScopes is the scope backend of a server that has no list of its
 // own: what a client was registered with is what there is for it.
-type registeredScopes struct{ clients authserver.Clients }
+type registeredScopes struct {
+	clients authserver.Clients
+	texts   []scopes.Described
+}
 
-// All has no list to return.
-func (registeredScopes) All(context.Context) ([]scopes.Described, error) { return nil, nil }
+// All returns the scopes that there is a text for.
+func (b registeredScopes) All(context.Context) ([]scopes.Described, error) { return b.texts, nil }
 
 // Available returns the scopes in the client's record.
 func (b registeredScopes) Available(ctx context.Context, r scopes.Request) (scopes.Set, error) {

@@ -1,0 +1,376 @@
+package pages
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// An overview is what the page "account" is about: what this person has
+// allowed, and where they are signed in.
+type overview struct {
+	Applications []application
+	Sessions     []openSession
+	Passkeys     []keptPasskey
+}
+
+// An application is a client that a person has allowed something.
+type application struct {
+	// ID and Name are the client's.
+	ID, Name string
+	// Scopes is what it may do, or may get again without asking.
+	Scopes scopes.Set
+	// Since is when it was first allowed.
+	Since time.Time
+	// Active says that it has access now, Until when that ends; zero for never.
+	Active bool
+	Until  time.Time
+}
+
+// An openSession is somewhere this person is signed in.
+type openSession struct {
+	// Ref names it in forms.
+	Ref string
+	// Agent is the browser, as far as that is known.
+	Agent string
+	// Since is when they signed in, Seen when the session was last renewed.
+	Since, Seen time.Time
+	// Current says that it is this one.
+	Current bool
+}
+
+// statuses are the keys of what can be said after a form was sent.
+var statuses = []string{
+	"application_revoked", "session_ended", "passkey_added", "passkey_refused", "passkey_removed", "password_changed", "too_many_passkeys",
+}
+
+// reference names a record in a form, without telling its key.
+func reference(key authserver.Key) string {
+	again := authserver.KeyOf("reference " + hex.EncodeToString(key[:]))
+	return hex.EncodeToString(again[:16])
+}
+
+func familyReference(family string) string { return reference(authserver.KeyOf(family)) }
+
+// signedInFor returns the session of the request, or nil after it has shown
+// what is to be done to get one. If recent is set, the person must have signed
+// in not long ago.
+func (s *Site) signedInFor(w http.ResponseWriter, r *http.Request, recent bool) (*session, error) {
+	who, err := s.session(w, r)
+	if err != nil {
+		return nil, err
+	}
+	if r.Method == http.MethodPost {
+		switch r.PostForm.Get("action") {
+		case "sign-in", "passkey", "passkey-answer":
+			who, err = s.signIn(w, r, who, signIn{Again: who != nil}, "")
+			if err == nil && who != nil {
+				s.seeOther(w, r.URL.EscapedPath())
+			}
+			return nil, err
+		}
+	}
+	old := who != nil && s.config.Now().Sub(time.Unix(who.SignedIn, 0)) >= freshFor
+	if who == nil || recent && old {
+		page := signIn{Again: who != nil}
+		if who != nil {
+			page.Username = who.Username
+		}
+		s.showSignIn(w, r, http.StatusOK, page, "")
+		return nil, nil
+	}
+	return who, nil
+}
+
+// serveAccount shows what a person has allowed, and takes it back.
+func (s *Site) serveAccount(w http.ResponseWriter, r *http.Request) error {
+	action := r.PostForm.Get("action")
+	who, err := s.signedInFor(w, r, action == "add-passkey" || action == "remove-passkey")
+	if err != nil || who == nil {
+		return err
+	}
+	if r.Method == http.MethodPost {
+		return s.changeAccount(w, r, who, action)
+	}
+	data, err := s.overview(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	v := s.view(r, "account", who)
+	v.Data = data
+	if done := r.URL.Query().Get("done"); slices.Contains(statuses, done) {
+		v.Status = "done." + done
+	}
+	s.render(w, http.StatusOK, v)
+	return nil
+}
+
+func (s *Site) changeAccount(w http.ResponseWriter, r *http.Request, who *session, action string) error {
+	ctx, done := r.Context(), ""
+	switch {
+	case action == "revoke-application":
+		// The consent and every token, but never the session, which is of no client.
+		if client := r.PostForm.Get("client"); client != "" {
+			n, err := s.config.Store.Revoke(ctx, authserver.Selector{Client: client, Subject: who.subject()})
+			if err != nil {
+				return err
+			}
+			s.log(ctx, "application revoked", "subject", who.subject(), "client", client, "records", n)
+		}
+		done = "application_revoked"
+	case action == "end-session":
+		if err := s.endSessionOf(ctx, who, r.PostForm.Get("session")); err != nil {
+			return err
+		}
+		done = "session_ended"
+	case action == "add-passkey" && s.config.Passkeys != nil:
+		return s.addPasskey(w, r, who)
+	case action == "passkey-created" && s.config.Passkeys != nil:
+		return s.passkeyAdded(w, r, who)
+	case action == "remove-passkey" && s.config.Passkeys != nil:
+		if err := s.removePasskey(ctx, who, r.PostForm.Get("passkey")); err != nil {
+			return err
+		}
+		done = "passkey_removed"
+	}
+	s.seeOther(w, s.base+pathAccount+"?done="+done)
+	return nil
+}
+
+func (s *Site) endSessionOf(ctx context.Context, who *session, ref string) error {
+	sessions, err := list(ctx, s.config.Store, kindSession, authserver.Selector{Subject: who.subject()}, maxRecords)
+	if err != nil {
+		return err
+	}
+	for _, r := range sessions {
+		if familyReference(r.Family) == ref {
+			_, err := s.config.Store.Revoke(ctx, authserver.Selector{Family: r.Family, Subject: who.subject()})
+			return err
+		}
+	}
+	return nil // it has ended meanwhile
+}
+
+func (s *Site) removePasskey(ctx context.Context, who *session, ref string) error {
+	passkeys, err := s.passkeys(ctx, who.subject())
+	if err != nil {
+		return err
+	}
+	for _, p := range passkeys {
+		if p.Ref == ref {
+			_, err := s.config.Store.Revoke(ctx, authserver.Selector{Key: passkeyKey(p.ID), Family: accountFamily(who.subject())})
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Site) overview(ctx context.Context, who *session) (o overview, err error) {
+	if o.Applications, err = s.applications(ctx, who.subject()); err != nil {
+		return o, err
+	}
+	if o.Sessions, err = s.sessions(ctx, who); err != nil {
+		return o, err
+	}
+	if s.config.Passkeys != nil {
+		o.Passkeys, err = s.passkeys(ctx, who.subject())
+	}
+	return o, err
+}
+
+// applications returns the clients that have a consent or a live token.
+func (s *Site) applications(ctx context.Context, subject string) ([]application, error) {
+	now := s.config.Now()
+	byID := map[string]*application{}
+	for _, kind := range []authserver.Kind{authserver.KindConsent, authserver.KindRefresh, authserver.KindAccess} {
+		records, err := list(ctx, s.config.Store, kind, authserver.Selector{Subject: subject}, maxRecords)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range records {
+			if r.ExpiredAt(now) || !r.Spent.IsZero() {
+				continue
+			}
+			app := byID[r.Client]
+			if app == nil {
+				app = &application{ID: r.Client, Name: r.Client, Since: r.Issued}
+				byID[r.Client] = app
+			}
+			app.add(r)
+		}
+	}
+	var apps []application
+	for id, app := range byID {
+		client, err := s.config.Clients.Client(ctx, id)
+		if err != nil && !errors.Is(err, authserver.ErrNotFound) {
+			return nil, err
+		}
+		if err == nil {
+			app.Name = clientName(client)
+		}
+		slices.Sort(app.Scopes)
+		apps = append(apps, *app)
+	}
+	slices.SortFunc(apps, func(a, b application) int {
+		return cmp.Or(cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.ID, b.ID))
+	})
+	return apps, nil
+}
+
+// add takes over what a record allows.
+func (a *application) add(r authserver.Record) {
+	a.Scopes = append(a.Scopes, r.Scopes.Without(a.Scopes)...)
+	if r.Issued.Before(a.Since) {
+		a.Since = r.Issued
+	}
+	if r.Kind == authserver.KindConsent {
+		return
+	}
+	switch {
+	case r.Expires.IsZero():
+		a.Until = time.Time{}
+	case !a.Active, !a.Until.IsZero() && a.Until.Before(r.Expires):
+		a.Until = r.Expires
+	}
+	a.Active = true
+}
+
+// sessions returns where somebody is signed in, this one first.
+func (s *Site) sessions(ctx context.Context, who *session) ([]openSession, error) {
+	records, err := list(ctx, s.config.Store, kindSession, authserver.Selector{Subject: who.subject()}, maxRecords)
+	if err != nil {
+		return nil, err
+	}
+	now := s.config.Now()
+	byFamily := map[string]openSession{}
+	for _, r := range records {
+		if r.ExpiredAt(now) || !r.Spent.IsZero() && r.Family != who.family() {
+			continue
+		}
+		extra, err := decode[sessionExtra](r)
+		if err != nil {
+			return nil, err
+		}
+		o := openSession{
+			Ref: familyReference(r.Family), Agent: agentName(extra.Agent), Since: time.Unix(extra.SignedIn, 0),
+			Seen: r.Issued, Current: r.Family == who.family(),
+		}
+		if before, ok := byFamily[r.Family]; !ok || before.Seen.Before(o.Seen) {
+			byFamily[r.Family] = o
+		}
+	}
+	var open []openSession
+	for _, o := range byFamily {
+		open = append(open, o)
+	}
+	slices.SortFunc(open, func(a, b openSession) int {
+		if a.Current != b.Current {
+			return cmp.Compare(strconv.FormatBool(b.Current), strconv.FormatBool(a.Current))
+		}
+		return cmp.Or(b.Seen.Compare(a.Seen), cmp.Compare(a.Ref, b.Ref))
+	})
+	return open, nil
+}
+
+// servePassword changes a password.
+func (s *Site) servePassword(w http.ResponseWriter, r *http.Request) error {
+	if s.accounts == nil {
+		http.NotFound(w, r)
+		return nil
+	}
+	who, err := s.signedInFor(w, r, false)
+	if err != nil || who == nil {
+		return err
+	}
+	problem, status := "", http.StatusOK
+	if r.Method == http.MethodPost {
+		if problem, status, err = s.changePassword(w, r, who); err != nil {
+			return err
+		}
+		if problem == "" {
+			s.seeOther(w, s.base+pathAccount+"?done=password_changed")
+			return nil
+		}
+	}
+	v := s.view(r, "password", who)
+	v.Problem, v.Data = problem, struct{ Min int }{MinPassword}
+	s.render(w, status, v)
+	return nil
+}
+
+// changePassword returns a key of what is wrong, if that is for the person.
+func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who *session) (problem string, status int, err error) {
+	ctx := r.Context()
+	next := r.PostForm.Get("new-password")
+	if CheckPassword(next) != nil {
+		return "problem.bad_password", http.StatusUnprocessableEntity, nil
+	}
+	try := s.limits.try(s.config.Now(), who.Username, "session "+who.family(), s.config.Address(r))
+	if try.wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(try.wait/time.Second)+1))
+		return "problem.too_many", http.StatusTooManyRequests, nil
+	}
+	account, err := s.checkPassword(ctx, who.Username, r.PostForm.Get("password"))
+	if errors.Is(err, ErrWrongPassword) || err == nil && account.ID != who.subject() {
+		return "problem.wrong_current", http.StatusUnprocessableEntity, nil
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	try.succeeded()
+	s.log(ctx, "password changed", "subject", who.subject())
+	return "", 0, s.accounts.SetPassword(ctx, who.subject(), next, who.family())
+}
+
+// serveSignOut ends the session, after a form has asked for it.
+func (s *Site) serveSignOut(w http.ResponseWriter, r *http.Request) error {
+	who, err := s.session(w, r)
+	if err != nil {
+		return err
+	}
+	if r.Method == http.MethodPost {
+		if err := s.endSession(w, r, who); err != nil {
+			return err
+		}
+		if who != nil {
+			s.log(r.Context(), "signed out", "subject", who.subject())
+		}
+		s.seeOther(w, s.base+pathSignOut)
+		return nil
+	}
+	s.render(w, http.StatusOK, s.view(r, "signout", who))
+	return nil
+}
+
+// agentName says which browser it is on which system, as far as a User-Agent
+// header tells.
+func agentName(header string) string {
+	find := func(pairs ...string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if strings.Contains(header, pairs[i]) {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+	browser := find("Edg/", "Edge", "OPR/", "Opera", "Firefox/", "Firefox", "FxiOS/", "Firefox", "CriOS/", "Chrome",
+		"HeadlessChrome/", "Chrome", "Chrome/", "Chrome", "Safari/", "Safari", "curl/", "curl")
+	system := find("Android", "Android", "iPhone", "iPhone", "iPad", "iPad", "Windows", "Windows", "Mac OS X", "macOS",
+		"CrOS", "ChromeOS", "Linux", "Linux")
+	switch {
+	case browser != "" && system != "":
+		return browser + ", " + system
+	case browser != "":
+		return browser
+	}
+	return system
+}

@@ -1,0 +1,35 @@
+package pages
+
+import "net/netip"
+
+// CountPasswords has every verification of a password counted.
+func (a *Accounts) CountPasswords(n *int) {
+	matches := a.matches
+	a.matches = func(hash, password string) (bool, error) {
+		*n++
+		return matches(hash, password)
+	}
+}
+
+// WeakenHashes makes verifications cheap that are not what a test is about.
+func (a *Accounts) WeakenHashes() {
+	a.hash = func(password string) (string, error) { return "weak " + password, nil }
+	a.matches = func(hash, password string) (bool, error) { return hash == "weak "+password, nil }
+}
+
+const Stranger = stranger
+
+// Counts returns how much the limiter remembers after tries from n addresses.
+func (s *Site) Counts(n int) int {
+	for i := range n {
+		s.limits.try(s.config.Now(), "x", "", netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+	}
+	return len(s.limits.counts)
+}
+
+var AcceptedTags = acceptedTags
+
+// PageData is what the data of each page is, as docs/pages.md has it.
+var PageData = map[string]any{
+	"signin": signIn{}, "consent": consent{}, "device": device{}, "account": overview{}, "passkey": ceremony{}, "error": failure{},
+}
