@@ -25,6 +25,7 @@ type Memory struct {
 
 var (
 	_ Store          = (*Memory)(nil)
+	_ ExpiredCounter = (*Memory)(nil)
 	_ ClientRegistry = (*Memory)(nil)
 	_ SecretUpgrader = (*Memory)(nil)
 )
@@ -137,6 +138,22 @@ func (m *Memory) DeleteExpired(ctx context.Context, before time.Time, limit int)
 		}
 	}
 	return n, ctx.Err()
+}
+
+// CountExpired implements [ExpiredCounter].
+func (m *Memory) CountExpired(ctx context.Context, before time.Time) (int64, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	var n int64
+	for _, r := range m.records {
+		if !r.Expires.IsZero() && !r.Expires.After(before) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 func (m *Memory) free(records []Record) bool {

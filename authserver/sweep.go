@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -74,6 +75,20 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
+// CountExpired returns how many records DeleteExpired would delete now, or an
+// error that wraps errors.ErrUnsupported if the store is no [ExpiredCounter].
+func (s *Server) CountExpired(ctx context.Context) (int64, error) {
+	counter, ok := s.config.Store.(ExpiredCounter)
+	if !ok {
+		return 0, fmt.Errorf("authserver: count expired records: the store can not: %w", errors.ErrUnsupported)
+	}
+	n, err := counter.CountExpired(ctx, s.config.Now().Add(-s.config.Sweep.Retain))
+	if err != nil {
+		return 0, fmt.Errorf("authserver: count expired records: %w", err)
+	}
+	return n, nil
+}
+
 // DeleteExpired deletes all records that have been expired for at least
 // Config.Sweep.Retain, batch by batch, and returns how many. After each batch
 // it calls progress, unless that is nil, with the number so far.
@@ -87,11 +102,11 @@ func (s *Server) DeleteExpired(ctx context.Context, progress func(deleted int64)
 		if err != nil {
 			return total, fmt.Errorf("authserver: delete expired records: %w", err)
 		}
+		if n == 0 {
+			return total, nil
+		}
 		if progress != nil {
 			progress(total)
-		}
-		if n < int64(sweep.BatchSize) {
-			return total, nil
 		}
 		select {
 		case <-ctx.Done():

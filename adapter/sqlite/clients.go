@@ -60,8 +60,19 @@ func (s *Store) ListClients(ctx context.Context, after string, limit int) (list 
 	return list, rows.Err()
 }
 
+// CreateClient implements [authserver.ClientRegistry].
+func (s *Store) CreateClient(ctx context.Context, c *authserver.Client) error {
+	return s.writeClient(ctx, c, `INSERT INTO clients (id, data) VALUES (?, ?) ON CONFLICT DO NOTHING`)
+}
+
 // PutClient implements [authserver.ClientRegistry].
 func (s *Store) PutClient(ctx context.Context, c *authserver.Client) error {
+	return s.writeClient(ctx, c, `INSERT INTO clients (id, data) VALUES (?, ?) ON CONFLICT DO UPDATE SET data = excluded.data`)
+}
+
+// writeClient runs a statement that takes an ID and data. It returns ErrExists
+// if nothing was written.
+func (s *Store) writeClient(ctx context.Context, c *authserver.Client, query string) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
@@ -71,9 +82,18 @@ func (s *Store) PutClient(ctx context.Context, c *authserver.Client) error {
 		return err
 	}
 	return s.writer.do(ctx, func(w *writer) error {
-		_, err := w.conn.ExecContext(context.Background(),
-			`INSERT INTO clients (id, data) VALUES (?, ?) ON CONFLICT DO UPDATE SET data = excluded.data`, id, data)
-		return failed(err)
+		res, err := w.conn.ExecContext(context.Background(), query, id, data)
+		if err != nil {
+			return failed(err)
+		}
+		n, err := res.RowsAffected()
+		if err != nil {
+			return failed(err)
+		}
+		if n == 0 {
+			return authserver.ErrExists
+		}
+		return nil
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -76,7 +78,7 @@ func (s *Store) Spend(ctx context.Context, spend authserver.Spend) (authserver.R
 	return before, err
 }
 
-// Revoke implements [authserver.Store].
+// Revoke implements [authserver.Store]. If it fails, some may be revoked.
 func (s *Store) Revoke(ctx context.Context, which authserver.Selector) (int64, error) {
 	var where []string
 	var args []any
@@ -99,16 +101,49 @@ func (s *Store) Revoke(ctx context.Context, which authserver.Selector) (int64, e
 	if len(where) == 0 {
 		return 0, errors.New("sqlite: the selector is empty (hint: name a key, family, client or subject)")
 	}
-	return s.delete(ctx, `DELETE FROM records WHERE `+strings.Join(where, " AND "), args...)
+	// When the last of them are deleted, no other is there, nor any that could
+	// yield one.
+	return s.delete(ctx, math.MaxInt, strings.Join(where, " AND "), args...)
 }
 
 // DeleteExpired implements [authserver.Store].
 func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return s.delete(ctx, `DELETE FROM records WHERE key IN (SELECT key FROM records WHERE expires <= ? LIMIT ?)`,
-		before.UnixMicro(), max(limit, 0))
+	return s.delete(ctx, limit, `expires <= ?`, before.UnixMicro())
 }
 
-func (s *Store) delete(ctx context.Context, query string, args ...any) (int64, error) {
+// CountExpired implements [authserver.ExpiredCounter].
+func (s *Store) CountExpired(ctx context.Context, before time.Time) (n int64, err error) {
+	if s.closed.Load() {
+		return 0, ErrClosed
+	}
+	err = s.readers.QueryRowContext(ctx, `SELECT count(*) FROM records WHERE expires <= ?`, before.UnixMicro()).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("sqlite: count expired records: %w", err)
+	}
+	return n, nil
+}
+
+// maxDelete is the largest number of records that are deleted at once. It
+// takes about as long as a few dozen others take to be written.
+const maxDelete = 100
+
+// delete deletes up to limit records, few at a time.
+func (s *Store) delete(ctx context.Context, limit int, where string, args ...any) (total int64, err error) {
+	query := `DELETE FROM records WHERE id IN (SELECT id FROM records WHERE ` + where + ` LIMIT ?)`
+	for limit > 0 {
+		chunk := min(limit, maxDelete)
+		n, err := s.deleteSome(ctx, query, append(args[:len(args):len(args)], chunk)...)
+		total += n
+		limit -= chunk
+		if err != nil || n < int64(chunk) {
+			return total, err
+		}
+	}
+	return total, ctx.Err()
+}
+
+// deleteSome runs one statement, with what others write at the same time.
+func (s *Store) deleteSome(ctx context.Context, query string, args ...any) (int64, error) {
 	result := make(chan int64, 1)
 	err := s.writer.do(ctx, func(w *writer) error {
 		res, err := w.conn.ExecContext(context.Background(), query, args...)

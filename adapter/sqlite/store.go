@@ -7,8 +7,9 @@
 // (WAL). Several processes may share a file on one machine, such as a server
 // and a command that adds clients; a file on a network share is not safe.
 //
-// Revoking by client or subject alone reads the whole table, while others
-// wait; by key or family it is quick.
+// Everything is found by an index. What may be many records, those of one
+// client or those that have expired, is deleted few at a time, so that others
+// hardly wait.
 package sqlite
 
 import (
@@ -46,6 +47,7 @@ type Store struct {
 
 var (
 	_ authserver.Store          = (*Store)(nil)
+	_ authserver.ExpiredCounter = (*Store)(nil)
 	_ authserver.ClientRegistry = (*Store)(nil)
 	_ authserver.SecretUpgrader = (*Store)(nil)
 )

@@ -39,6 +39,7 @@ func failed(err error) error {
 type writer struct {
 	conn *sql.Conn
 
+	stmts                                                       []*sql.Stmt // all of these:
 	insert, insertNew, has, get, spend, begin, commit, rollback *sql.Stmt
 
 	mu     sync.Mutex
@@ -65,8 +66,9 @@ func newWriter(ctx context.Context, conn *sql.Conn) (*writer, error) {
 	} {
 		var err error
 		if *p.stmt, err = conn.PrepareContext(ctx, p.query); err != nil {
-			return nil, err
+			return nil, errors.Join(err, w.closeStmts())
 		}
+		w.stmts = append(w.stmts, *p.stmt)
 	}
 	go w.loop()
 	return w, nil
@@ -107,7 +109,19 @@ func (w *writer) close() error {
 	default:
 	}
 	<-w.ended
-	return w.conn.Close()
+	return errors.Join(w.closeStmts(), w.conn.Close())
+}
+
+// closeStmts closes the statements. Nobody else does so for those of a single
+// connection, and SQLite keeps a connection with open statements: nobody would
+// ever be the last to close the file, and so move everything from the WAL into
+// it.
+func (w *writer) closeStmts() error {
+	var errs []error
+	for _, stmt := range w.stmts {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (w *writer) loop() {
