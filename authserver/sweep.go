@@ -13,7 +13,8 @@ type Sweep struct {
 	// Interval is the time from one round to the next; zero means that
 	// nothing is deleted until somebody calls DeleteExpired.
 	Interval time.Duration
-	// BatchSize is how many records are deleted at once; zero means 10,000.
+	// BatchSize is how many records are deleted at once; zero means 10,000,
+	// and more than MaxSweepBatch is an error.
 	BatchSize int
 	// Pause is the time between two batches, for others to use the store;
 	// zero means 10 milliseconds.
@@ -24,16 +25,18 @@ type Sweep struct {
 	Retain time.Duration
 }
 
+// MaxSweepBatch is the largest Sweep.BatchSize.
+const MaxSweepBatch = 1000000
+
 const (
 	defaultSweepBatch  = 10000
-	maxSweepBatch      = 1000000
 	defaultSweepPause  = 10 * time.Millisecond
 	defaultSweepRetain = time.Hour
 )
 
 func (s *Sweep) prepare() error {
-	if s.Interval < 0 || s.Pause < 0 || s.Retain < 0 || s.BatchSize < 0 || s.BatchSize > maxSweepBatch {
-		return fmt.Errorf("authserver: Sweep %+v has a negative member or a batch of more than %d", *s, maxSweepBatch)
+	if s.Interval < 0 || s.Pause < 0 || s.Retain < 0 || s.BatchSize < 0 || s.BatchSize > MaxSweepBatch {
+		return fmt.Errorf("authserver: Sweep %+v has a negative member or a batch of more than %d", *s, MaxSweepBatch)
 	}
 	if s.BatchSize == 0 {
 		s.BatchSize = defaultSweepBatch

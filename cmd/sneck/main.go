@@ -36,6 +36,7 @@ type commandLine struct {
 	Demo       demoCommand       `cmd:"" help:"Run a server and a guarded API on this machine, to try things out."`
 	Serve      serveCommand      `cmd:"" help:"Run the authorization server."`
 	Client     clientCommands    `cmd:"" help:"Register and show clients of the authorization server."`
+	Tokens     tokensCommands    `cmd:"" help:"Delete what has expired."`
 	Token      tokenCommand      `cmd:"" help:"Get an access token, as a client."`
 	Introspect introspectCommand `cmd:"" help:"Ask an authorization server about a token, as a resource server."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`

@@ -12,7 +12,7 @@ import (
 
 // A serveCommand is "sneck serve".
 type serveCommand struct {
-	Data   string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the database; it is made if there is none ($$SNECK_DATA)."`
+	Data   string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the database, which is made if there is none, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	Listen string `default:"127.0.0.1:8080" from:"SNECK_LISTEN" placeholder:"ADDR" help:"Address to listen at, such as ${default}; port 0 is any free one ($$SNECK_LISTEN)."`
 	Issuer string `from:"SNECK_ISSUER" placeholder:"URL" help:"URL under which clients reach the server; http and the address if that is of this machine only ($$SNECK_ISSUER)."`
 	JSON   bool   `name:"log-json" help:"Log JSON objects."`
@@ -23,12 +23,15 @@ func (*serveCommand) Help() string {
 	return `The server issues tokens at /token, answers at /introspect and /revoke, and
 describes itself at /.well-known/oauth-authorization-server. It logs to the
 standard error. Clients are registered with "sneck client create", also while
-it runs. Without TLS of its own, it belongs behind a proxy that has it.
+it runs. Without TLS of its own, it belongs behind a proxy that has it. Several
+servers may share one PostgreSQL, whose password is best given by PGPASSWORD or
+a passfile: a command line is for all to see.
 
 Examples:
 
     sneck serve --data ./data
     sneck serve --data /var/lib/sneck --listen 127.0.0.1:9000 --issuer https://auth.example.com
+    sneck serve --data postgres://sneck@db.example.com/sneck --issuer https://auth.example.com
 `
 }
 
@@ -82,7 +85,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		defer close(swept)
 		_ = server.Run(ctx) // logs what it can not delete
 	}()
-	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", issuer, "data", c.Data)
+	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", issuer, "data", dataName(c.Data))
 	err = serveUntil(ctx, newHTTPServer(server, logger), l)
 	cancel()
 	<-swept
