@@ -1,63 +1,103 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/sneckauth/sneck/authserver"
 )
 
 // Client implements [authserver.Clients].
-func (s *Store) Client(ctx context.Context, id string) (*authserver.Client, error) {
-	if s.closed.Load() {
-		return nil, ErrClosed
-	}
-	c, err := decodeClient(s.client.QueryRowContext(ctx, id))
-	if err != nil && !errors.Is(err, authserver.ErrNotFound) {
-		err = fmt.Errorf("sqlite: read client %q: %w", id, err)
-	}
-	return c, err
+func (s *Store) Client(ctx context.Context, id string) (client *authserver.Client, err error) {
+	err = s.read(ctx, func(c *conn) (err error) {
+		data, err := c.clientData(id)
+		if err == nil {
+			client, err = s.clients.decode(id, data)
+		}
+		return err
+	})
+	return client, err
 }
 
-const selectClient = `SELECT data FROM clients WHERE id = ?`
-
-func decodeClient(row interface{ Scan(dest ...any) error }) (*authserver.Client, error) {
-	var data []byte
-	err := row.Scan(&data)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, authserver.ErrNotFound
+// clientData returns what is stored of a client, or ErrNotFound.
+func (c *conn) clientData(id string) (data []byte, err error) {
+	err = authserver.ErrNotFound
+	failed := c.query(func(row []driver.Value) error {
+		data, _ = row[0].([]byte)
+		err = nil
+		return nil
+	}, `SELECT data FROM clients WHERE id = ?`, id)
+	if failed != nil {
+		return nil, fmt.Errorf("sqlite: read client %q: %w", id, failed)
 	}
-	if err != nil {
-		return nil, err
-	}
-	var c authserver.Client
-	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, err
-	}
-	return &c, nil
+	return data, err
 }
 
 // ListClients implements [authserver.ClientRegistry].
 func (s *Store) ListClients(ctx context.Context, after string, limit int) (list []*authserver.Client, err error) {
-	if s.closed.Load() {
-		return nil, ErrClosed
-	}
-	rows, err := s.readers.QueryContext(ctx, `SELECT data FROM clients WHERE id > ? ORDER BY id LIMIT ?`, after, max(limit, 0))
-	if err != nil {
-		return nil, fmt.Errorf("sqlite: list clients: %w", err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		c, err := decodeClient(rows)
+	err = s.read(ctx, func(c *conn) error {
+		err := c.query(func(row []driver.Value) error {
+			id, _ := row[0].(string)
+			data, _ := row[1].([]byte)
+			client, err := s.clients.decode(id, data)
+			list = append(list, client)
+			return err
+		}, `SELECT id, data FROM clients WHERE id > ? ORDER BY id LIMIT ?`, after, int64(max(limit, 0)))
 		if err != nil {
-			return nil, fmt.Errorf("sqlite: list clients: %w", err)
+			return fmt.Errorf("sqlite: list clients: %w", err)
 		}
-		list = append(list, c)
+		return nil
+	})
+	return list, err
+}
+
+// decoded keeps clients with what they were decoded from: most requests are
+// from few clients, and decoding one takes longer than reading it. What is
+// read decides; so a client that has changed is never used.
+type decoded struct {
+	mu   sync.Mutex
+	byID map[string]decodedClient
+}
+
+type decodedClient struct {
+	data   []byte
+	client *authserver.Client
+}
+
+// maxDecoded is how many clients are kept.
+const maxDecoded = 1000
+
+func (d *decoded) decode(id string, data []byte) (*authserver.Client, error) {
+	d.mu.Lock()
+	known := d.byID[id]
+	d.mu.Unlock()
+	if known.client != nil && bytes.Equal(known.data, data) {
+		return known.client, nil
 	}
-	return list, rows.Err()
+	client, err := decodeClient(id, data)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.byID == nil || len(d.byID) >= maxDecoded {
+		d.byID = map[string]decodedClient{}
+	}
+	d.byID[id] = decodedClient{data, client}
+	return client, nil
+}
+
+func decodeClient(id string, data []byte) (*authserver.Client, error) {
+	var c authserver.Client
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, fmt.Errorf("sqlite: the record of client %q is damaged: %w", id, err)
+	}
+	return &c, nil
 }
 
 // CreateClient implements [authserver.ClientRegistry].
@@ -82,11 +122,7 @@ func (s *Store) writeClient(ctx context.Context, c *authserver.Client, query str
 		return err
 	}
 	return s.writer.do(ctx, func(w *writer) error {
-		res, err := w.conn.ExecContext(context.Background(), query, id, data)
-		if err != nil {
-			return failed(err)
-		}
-		n, err := res.RowsAffected()
+		n, err := w.exec(query, id, data)
 		if err != nil {
 			return failed(err)
 		}
@@ -100,8 +136,14 @@ func (s *Store) writeClient(ctx context.Context, c *authserver.Client, query str
 // UpgradeSecret implements [authserver.SecretUpgrader].
 func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) error {
 	return s.writer.do(ctx, func(w *writer) error {
-		ctx := context.Background()
-		c, err := decodeClient(w.conn.QueryRowContext(ctx, selectClient, clientID))
+		data, err := w.clientData(clientID)
+		if errors.Is(err, authserver.ErrNotFound) {
+			return err
+		}
+		if err != nil {
+			return failed(err)
+		}
+		c, err := decodeClient(clientID, data)
 		if err != nil {
 			return err
 		}
@@ -110,11 +152,10 @@ func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) er
 				c.Secrets[i].Hash = to
 			}
 		}
-		data, err := json.Marshal(c)
-		if err != nil {
+		if data, err = json.Marshal(c); err != nil {
 			return err
 		}
-		_, err = w.conn.ExecContext(ctx, `UPDATE clients SET data = ? WHERE id = ?`, data, clientID)
+		_, err = w.exec(`UPDATE clients SET data = ? WHERE id = ?`, data, clientID)
 		return failed(err)
 	})
 }
@@ -122,7 +163,7 @@ func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) er
 // DeleteClient implements [authserver.ClientRegistry].
 func (s *Store) DeleteClient(ctx context.Context, id string) error {
 	return s.writer.do(ctx, func(w *writer) error {
-		_, err := w.conn.ExecContext(context.Background(), `DELETE FROM clients WHERE id = ?`, id)
+		_, err := w.exec(`DELETE FROM clients WHERE id = ?`, id)
 		return failed(err)
 	})
 }

@@ -62,7 +62,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	// What is wrong is said before there is a database.
 	memory := authserver.NewMemory()
 	config := authserver.Config{
-		Issuer: issuer, Store: memory, Clients: memory, Scopes: registeredScopes{memory}, Logger: logger,
+		Issuer: issuer, Store: memory, Clients: memory, Scopes: registeredScopes{}, Logger: logger,
 		Sweep: authserver.Sweep{Interval: sweepInterval},
 	}
 	if _, err := authserver.New(config); err != nil {
@@ -73,7 +73,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	defer store.Close()
-	config.Store, config.Clients, config.Scopes = store, store, registeredScopes{store}
+	config.Store, config.Clients = store, store
 	server, err := authserver.New(config)
 	if err != nil {
 		return err
@@ -101,18 +101,14 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 
 // registeredScopes is the scope backend of a server that has no list of its
 // own: what a client was registered with is what there is for it.
-type registeredScopes struct{ clients authserver.Clients }
+type registeredScopes struct{}
 
 // All has no list to return.
 func (registeredScopes) All(context.Context) ([]scopes.Described, error) { return nil, nil }
 
 // Available returns the scopes in the client's record.
-func (b registeredScopes) Available(ctx context.Context, r scopes.Request) (scopes.Set, error) {
-	client, err := b.clients.Client(ctx, r.ClientID)
-	if err != nil {
-		return nil, err
-	}
-	return client.Scopes, nil
+func (registeredScopes) Available(_ context.Context, r scopes.Request) (scopes.Set, error) {
+	return r.Registered, nil
 }
 
 // Default leaves the choice to the client's record.
