@@ -37,9 +37,9 @@ type Config struct {
 	// underscores.
 	Schema string
 	// Writers and Readers are how many connections write and read at the same
-	// time, each for many callers; zero means 2. Four more are for all else.
-	// More of them help if the database has more than two cores, and do harm
-	// if not: fewer calls share each commit.
+	// time, each for many callers; zero means 1. Four more are for all else.
+	// More of them help if the database has many cores or is far away, and do
+	// harm if not: fewer calls share each commit.
 	Writers, Readers int
 	// Queue is how many calls of a kind may wait for a connection before
 	// others wait for room; zero means 4,096.
@@ -60,7 +60,7 @@ type Config struct {
 }
 
 const (
-	defaultConns = 2
+	defaultConns = 1
 	maxConns     = 1000
 	// extraConns are for revocations, reading and writing clients, and deleting.
 	extraConns       = 4

@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 )
 
-// maxBatch is the largest number of operations that share one commit.
-const maxBatch = 512
+const (
+	// maxBatch is the largest number of operations that share one commit.
+	maxBatch = 512
+	// yields is how often others may run before a batch is taken.
+	yields = 2
+)
 
 // An operation is one call that writes. run does all of its work inside of a
 // transaction, and either changes nothing and returns an error, or returns
@@ -94,6 +99,11 @@ func (w *writer) loop() {
 	defer close(w.ended)
 	for range w.wake {
 		for {
+			// Whoever can run at the moment may be about to write. To let them
+			// costs nothing if there is nobody, and makes batches larger.
+			for range yields {
+				runtime.Gosched()
+			}
 			batch, closed := w.next()
 			if len(batch) > 0 {
 				w.write(batch)
