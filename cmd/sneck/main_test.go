@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sneck": main})
+	testscript.Main(m, map[string]func(){"sneck": main, "approving-sneck": approvingMain})
 }
 
 // The scripts are named after behaviours. Besides the commands of testscript

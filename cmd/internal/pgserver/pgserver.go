@@ -70,7 +70,7 @@ func (s *Server) init(ctx context.Context) error {
 			return err
 		}
 	}
-	init := s.command(ctx, "initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "--locale=C", "-E", "UTF8")
+	init := s.command(ctx, "initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "--locale=C", "-E", "UTF8", "--no-sync")
 	if out, err := init.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
