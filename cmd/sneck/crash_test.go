@@ -69,9 +69,6 @@ func approvingMain() {
 // 60s, make it longer.
 func TestKilledServersForgetNothing(t *testing.T) {
 	rounds, length := 0, 1500*time.Millisecond
-	if testing.Short() {
-		length /= 3
-	}
 	if n := os.Getenv("SNECK_CRASH_ROUNDS"); n != "" {
 		_, err := fmt.Sscan(n, &rounds)
 		require.NoError(t, err)
@@ -86,6 +83,9 @@ func TestKilledServersForgetNothing(t *testing.T) {
 		c.run(t, rounds, length, "serve", "approving")
 	})
 	t.Run("postgres", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("takes some seconds")
+		}
 		pg, err := pgserver.Start(t.Context())
 		if err != nil && os.Getenv("CI") != "true" {
 			t.Skipf("no PostgreSQL for this test: %v (hint: install postgresql)", err)

@@ -80,18 +80,14 @@ func (c *compareCommand) Run(ctx context.Context, b *bench) error {
 	}
 
 	// The empty handler gets the very requests that the others get.
-	d, err := b.deploy(ctx, "sqlite")
-	if err != nil {
-		return err
-	}
-	t, err := b.serve(d)
-	if err != nil {
-		return err
-	}
-	tokens, err := t.tokens(liveTokens)
-	if err == nil {
-		err = t.stop()
-	}
+	var tokenRequests, introspections [][]byte
+	err := b.with(ctx, c.Store[0], func(_ context.Context, d *deployment) error {
+		return b.serving(d, func(t *target) error {
+			tokens, err := t.tokens(liveTokens)
+			tokenRequests, introspections = [][]byte{t.tokenRequest()}, t.introspections(tokens)
+			return err
+		})
+	})
 	if err != nil {
 		return err
 	}
@@ -100,47 +96,31 @@ func (c *compareCommand) Run(ctx context.Context, b *bench) error {
 		return err
 	}
 	err = errors.Join(
-		measure(floor, endpointToken, [][]byte{t.tokenRequest()}, ""),
-		measure(floor, endpointIntrospect, t.introspections(tokens), ""),
+		measure(floor, endpointToken, tokenRequests, ""),
+		measure(floor, endpointIntrospect, introspections, ""),
 		floor.stop(),
 	)
 	if err != nil {
 		return err
 	}
 	for _, kind := range c.Store {
-		if err := b.with(ctx, kind, func(t *target) error {
-			tokens, err := t.tokens(liveTokens)
-			if err != nil {
-				return err
-			}
-			if err := measure(t, endpointIntrospect, t.introspections(tokens), `"active":true`); err != nil {
-				return err
-			}
-			return measure(t, endpointToken, [][]byte{t.tokenRequest()}, `"access_token":"`)
-		}); err != nil {
+		err := b.with(ctx, kind, func(_ context.Context, d *deployment) error {
+			return b.serving(d, func(t *target) error {
+				tokens, err := t.tokens(liveTokens)
+				if err != nil {
+					return err
+				}
+				if err := measure(t, endpointIntrospect, t.introspections(tokens), `"active":true`); err != nil {
+					return err
+				}
+				return measure(t, endpointToken, [][]byte{t.tokenRequest()}, `"access_token":"`)
+			})
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return b.report(rows)
-}
-
-// with runs f with a new server and its database.
-func (b *bench) with(ctx context.Context, kind string, f func(*target) error) (err error) {
-	if kind == "sqlite" { // the directory may be there from before
-		if err := os.RemoveAll(b.dir + "/sqlite"); err != nil {
-			return err
-		}
-	}
-	d, err := b.deploy(ctx, kind)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.close()) }()
-	t, err := b.serve(d)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f(t), t.stop())
 }
 
 func (t *target) introspections(tokens []string) [][]byte {

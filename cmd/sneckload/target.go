@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -157,12 +156,17 @@ type deployment struct {
 // deploy makes a database of the kind, sqlite or postgres, in an empty
 // directory, and registers an application and an API.
 func (b *bench) deploy(ctx context.Context, kind string) (_ *deployment, err error) {
-	d := &deployment{name: kind, data: filepath.Join(b.dir, kind)}
-	if kind == "postgres" {
+	d := &deployment{name: kind}
+	switch kind {
+	case "postgres":
 		if d.pg, err = pgserver.Start(ctx, b.Setting...); err != nil {
 			return nil, err
 		}
 		d.data = d.pg.URL()
+	default:
+		if d.data, err = os.MkdirTemp(b.dir, kind); err != nil {
+			return nil, err
+		}
 	}
 	err = errors.Join(
 		b.register(ctx, d.data, &d.app, "--id", "app", "--scope", "read", "--audience", "https://api.example.com"),
