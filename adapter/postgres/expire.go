@@ -19,13 +19,13 @@ const (
 	lockPatience = 100 * time.Millisecond
 	// maxCount is up to where records are counted before they are deleted
 	// together. Reading more of them would disturb others more than deleting.
-	maxCount = 1_000_000
+	maxCount = 10_000
 )
 
 // DeleteExpired implements [authserver.Store]. It empties the partitions in
 // which everything has expired, which takes no time however full they are, and
 // may so delete more than limit records; the number does not account for what
-// is revoked meanwhile, and above a million it is an estimate. Unless Config.DropOnly is set, it also deletes records
+// is revoked meanwhile, and above ten thousand it is an estimate. Unless Config.DropOnly is set, it also deletes records
 // from other partitions one by one, up to the limit.
 func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
 	if err := s.alive(ctx); err != nil {
@@ -101,8 +101,10 @@ func about(ctx context.Context, conn *pgx.Conn, table string) (n int64, err erro
 	if err != nil || n <= maxCount {
 		return n, undo(err)
 	}
-	// What PostgreSQL has seen written and deleted, reported after a moment.
-	err = conn.QueryRow(ctx, `SELECT greatest($1, pg_stat_get_live_tuples($2::regclass))`, n, table).Scan(&n)
+	// What PostgreSQL has seen written and deleted, reported after a moment and
+	// forgotten in a crash, or what it found when it last looked.
+	err = conn.QueryRow(ctx, `SELECT greatest($1, pg_stat_get_live_tuples(oid), reltuples::bigint) FROM pg_class WHERE oid = $2::regclass`,
+		n, table).Scan(&n)
 	return n, undo(err)
 }
 
