@@ -74,14 +74,13 @@ func (m *Memory) Spend(ctx context.Context, s Spend) (Record, error) {
 		return Record{}, err
 	}
 	r := m.records[s.Key]
-	switch {
-	case r == nil:
+	if r == nil {
 		return Record{}, ErrNotFound
-	case r.ExpiredAt(s.Now):
-		return clone(*r), ErrExpired
-	case !r.Spent.IsZero() && !s.Now.Before(r.Spent.Add(s.Grace)):
-		return clone(*r), ErrSpent
-	case !m.free(s.Yield):
+	}
+	if err := s.Refusal(*r); err != nil {
+		return clone(*r), err
+	}
+	if !m.free(s.Yield) {
 		return Record{}, ErrExists
 	}
 	before := clone(*r)

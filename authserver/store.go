@@ -151,12 +151,27 @@ type Spend struct {
 	Now time.Time
 	// Grace is how long after it was first spent a record may be spent again,
 	// for clients that have lost the answer: while Now is before Spent plus
-	// Grace. Spent remains the time of the first use.
+	// Grace. Spent remains the time of the first use. Without Grace it may
+	// never, even if Now is before Spent: of two steps at a time the later one
+	// may take place first, and clocks of servers differ.
 	Grace time.Duration
 	// Keep means that the record must be usable, but is not marked as spent.
 	Keep bool
 	// Yield holds the records to write.
 	Yield []Record
+}
+
+// Refusal returns ErrExpired or ErrSpent if the step is to be refused because of
+// the marks of the record, and else nil. Stores use it where nothing else can
+// change these marks before they are written.
+func (s Spend) Refusal(r Record) error {
+	switch {
+	case r.ExpiredAt(s.Now):
+		return ErrExpired
+	case !r.Spent.IsZero() && (s.Grace <= 0 || !s.Now.Before(r.Spent.Add(s.Grace))):
+		return ErrSpent
+	}
+	return nil
 }
 
 // A Selector matches the records that have all of the non-zero fields.

@@ -66,13 +66,9 @@ func (s *Store) Spend(ctx context.Context, spend authserver.Spend) (authserver.R
 		if err != nil {
 			return failed(err)
 		}
-		switch {
-		case r.ExpiredAt(spend.Now):
+		if err := spend.Refusal(r); err != nil {
 			before = r
-			return authserver.ErrExpired
-		case !r.Spent.IsZero() && !spend.Now.Before(r.Spent.Add(spend.Grace)):
-			before = r
-			return authserver.ErrSpent
+			return err
 		}
 		if err := w.create(rows); err != nil {
 			return err

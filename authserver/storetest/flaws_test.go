@@ -182,6 +182,15 @@ func TestKitFindsFlaws(t *testing.T) {
 				return m.Spend(ctx, s)
 			}
 		}},
+		{"forgives who comes too early", "SpendOnce", func(m *authserver.Memory, f *flawed) {
+			f.spend = func(ctx context.Context, s authserver.Spend) (authserver.Record, error) {
+				r, err := m.Get(ctx, s.Key)
+				if err == nil && s.Now.Before(r.Spent) {
+					s.Grace = time.Hour
+				}
+				return m.Spend(ctx, s)
+			}
+		}},
 		{"has no grace", "SpendWithGrace", func(m *authserver.Memory, f *flawed) {
 			f.spend = func(ctx context.Context, s authserver.Spend) (authserver.Record, error) {
 				s.Grace = 0
