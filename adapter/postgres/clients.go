@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,6 +23,12 @@ func (s *Store) Client(ctx context.Context, id string) (*authserver.Client, erro
 	if !storable(id) {
 		return nil, authserver.ErrNotFound
 	}
+	if err := s.alive(ctx); err != nil {
+		return nil, err
+	}
+	if client := s.recent.get(id); client != nil {
+		return client, nil
+	}
 	return s.clientReads.do(ctx, id)
 }
 
@@ -35,8 +42,10 @@ func (s *Store) readClients(batch []*clientCall) {
 	}
 	slices.Sort(ids)
 	found := map[string][]byte{}
+	var asked time.Time
 	err := s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		clear(found)
+		asked = time.Now()
 		rows, err := conn.Query(ctx, `SELECT id, data FROM clients WHERE id = ANY($1)`, slices.Compact(ids))
 		if err != nil {
 			return &undone{err}
@@ -65,6 +74,7 @@ func (s *Store) readClients(batch []*clientCall) {
 		default:
 			if c.result, c.err = decodeClient(c.arg, data); c.err == nil {
 				decoded[c.arg] = c.result
+				s.recent.put(c.result, asked)
 			}
 		}
 	}
@@ -116,7 +126,10 @@ func (s *Store) CreateClient(ctx context.Context, c *authserver.Client) error {
 // PutClient implements [authserver.ClientRegistry].
 func (s *Store) PutClient(ctx context.Context, c *authserver.Client) error {
 	_, err := s.writeClient(ctx, c, `INSERT INTO clients (id, data) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET data = excluded.data`)
-	return err
+	if err != nil {
+		return err
+	}
+	return settle(ctx)
 }
 
 // writeClient runs a statement that takes an ID and data, and returns how many
@@ -171,7 +184,10 @@ func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) er
 	if errors.Is(err, pgx.ErrNoRows) {
 		return authserver.ErrNotFound
 	}
-	return answer(err)
+	if err != nil {
+		return answer(err)
+	}
+	return settle(ctx)
 }
 
 // DeleteClient implements [authserver.ClientRegistry].
@@ -180,7 +196,10 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 		return nil
 	}
 	_, err := s.exec(ctx, `DELETE FROM clients WHERE id = $1`, id)
-	return err
+	if err != nil {
+		return err
+	}
+	return settle(ctx)
 }
 
 // exec runs a statement, and returns how many rows it has written.

@@ -119,6 +119,7 @@ type Store struct {
 	revokes *queue[authserver.Selector, int64]
 
 	clientReads *queue[string, *authserver.Client]
+	recent      recent
 
 	closed atomic.Bool
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
@@ -35,6 +36,9 @@ Examples:
 `
 }
 
+// gcPercent is how much garbage there may be, by what is in use.
+const gcPercent = 400
+
 // sweepInterval is the time between two rounds of deleting what has expired.
 const sweepInterval = time.Minute
 
@@ -45,6 +49,11 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		handler = slog.NewJSONHandler(con.err, nil)
 	}
 	logger := slog.New(handler)
+	if con.env("GOGC") == "" {
+		// What lives longer than a request is a few megabytes, which would be
+		// looked through dozens of times a second.
+		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+	}
 
 	l, err := listen(ctx, "--listen", c.Listen)
 	if err != nil {
