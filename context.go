@@ -56,3 +56,14 @@ func MaxStaleness(ctx context.Context) (time.Duration, bool) {
 }
 
 type stalenessKey struct{}
+
+// WithKnown returns a context for a question about a token that its authority
+// has called active before. A Verifier that limits how many questions may be
+// asked about tokens of which nothing is known, as somebody may make them up,
+// does not count this one. It is for Verifiers that remember answers.
+func WithKnown(ctx context.Context) context.Context { return context.WithValue(ctx, knownKey{}, true) }
+
+// Known reports whether [WithKnown] made the context or one that it is from.
+func Known(ctx context.Context) bool { return ctx.Value(knownKey{}) != nil }
+
+type knownKey struct{}

@@ -21,6 +21,16 @@ func TestReadmeProgramIsTheExample(t *testing.T) {
 	assert.Equal(t, read(t, "examples/introspection/main.go"), program)
 }
 
+// What docs/mcp.md shows is part of the example.
+func TestMCPTextShowsTheExample(t *testing.T) {
+	program := read(t, "examples/mcp/main.go")
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```\n").FindAllStringSubmatch(read(t, "docs/mcp.md"), -1)
+	require.NotEmpty(t, blocks)
+	for _, block := range blocks {
+		assert.Contains(t, program, block[1])
+	}
+}
+
 // Links lead to files, and what the texts call a test or benchmark is one.
 func TestDocsNameWhatExists(t *testing.T) {
 	texts, err := filepath.Glob("docs/*.md")

@@ -37,7 +37,7 @@ func TestMapVerifier(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func introspect(t *testing.T, srv *authtest.Server, token string) (int, bool) {
+func ask(t *testing.T, srv *authtest.Server, token string) (int, bool) {
 	t.Helper()
 	form := url.Values{
 		"token": {token}, "client_id": {srv.ResourceServer.ID}, "client_secret": {srv.ResourceServer.Secret},
@@ -61,27 +61,27 @@ func TestServer(t *testing.T) {
 	assert.Equal(t, srv.URL, srv.Issuer())
 
 	assert.Zero(t, srv.Introspections())
-	status, active := introspect(t, srv, token)
+	status, active := ask(t, srv, token)
 	assert.Equal(t, http.StatusOK, status)
 	assert.True(t, active)
 	assert.Equal(t, 1, srv.Introspections())
 
 	srv.Revoke(t, token)
-	_, active = introspect(t, srv, token)
+	_, active = ask(t, srv, token)
 	assert.False(t, active)
 	assert.Equal(t, 2, srv.Introspections())
 
 	srv.Intercept(http.NotFoundHandler())
-	status, _ = introspect(t, srv, token)
+	status, _ = ask(t, srv, token)
 	assert.Equal(t, http.StatusNotFound, status)
 	assert.Equal(t, 3, srv.Introspections())
 	srv.Intercept(nil)
-	status, _ = introspect(t, srv, token)
+	status, _ = ask(t, srv, token)
 	assert.Equal(t, http.StatusOK, status)
 
 	token = srv.Token(t, "read")
 	srv.Advance(time.Hour + time.Second)
-	_, active = introspect(t, srv, token)
+	_, active = ask(t, srv, token)
 	assert.False(t, active)
 }
 

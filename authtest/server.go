@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sneckauth/sneck"
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/scopes"
 )
@@ -43,9 +42,13 @@ type Server struct {
 	ResourceServer Credentials
 
 	scopes         *growing
+	keys           keys
 	introspections atomic.Int64
 	offset         atomic.Int64
 	intercept      atomic.Pointer[http.Handler]
+	down           atomic.Bool
+	slow           atomic.Int64
+	ended          chan struct{} // with the test
 }
 
 // NewServer starts a server and stops it when the test ends. Each change may
@@ -55,7 +58,12 @@ func NewServer(t testing.TB, change ...func(*authserver.Config)) *Server {
 	listening := httptest.NewUnstartedServer(nil)
 	t.Cleanup(listening.Close)
 	memory := authserver.NewMemory()
-	s := &Server{URL: "http://" + listening.Listener.Addr().String(), Memory: memory, scopes: &growing{}}
+	s := &Server{
+		URL: "http://" + listening.Listener.Addr().String(), Memory: memory,
+		scopes: &growing{}, ended: make(chan struct{}),
+	}
+	t.Cleanup(func() { close(s.ended) })
+	s.RotateKeys()
 	config := authserver.Config{
 		Store: memory, Clients: memory, Scopes: s.scopes,
 		Now: func() time.Time { return time.Now().Add(time.Duration(s.offset.Load())) },
@@ -64,6 +72,13 @@ func NewServer(t testing.TB, change ...func(*authserver.Config)) *Server {
 		f(&config)
 	}
 	config.Issuer = s.URL
+	opaque := config.RecognizeToken
+	if opaque == nil && config.AccessToken == nil {
+		opaque = authserver.WellFormed
+	}
+	if opaque != nil { // else all are recognized
+		config.RecognizeToken = func(token string) bool { return opaque(token) || strings.Count(token, ".") == 2 }
+	}
 	var err error
 	if s.Server, err = authserver.New(config); err != nil {
 		t.Fatal(err)
@@ -78,34 +93,8 @@ func NewServer(t testing.TB, change ...func(*authserver.Config)) *Server {
 	return s
 }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	if strings.HasSuffix(r.URL.Path, "/introspect") {
-		s.introspections.Add(1)
-	}
-	if h := s.intercept.Load(); h != nil {
-		(*h).ServeHTTP(w, r)
-		return
-	}
-	s.ServeHTTP(w, r)
-}
-
 // Introspections returns how many introspection requests have arrived.
 func (s *Server) Introspections() int { return int(s.introspections.Load()) }
-
-// Intercept has h answer all requests from now on, instead of the server: to
-// test with outages, delays and nonsense. h may pass requests on to s.Server.
-// A nil h ends it.
-func (s *Server) Intercept(h http.Handler) {
-	if h == nil {
-		s.intercept.Store(nil)
-		return
-	}
-	s.intercept.Store(&h)
-}
-
-// Advance lets time pass for the server, so that tokens expire. The test and
-// what it tests keep their own time.
-func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
 
 // Register adds a client, with a secret of its own.
 func (s *Server) Register(t testing.TB, c authserver.Client) Credentials {
@@ -159,48 +148,6 @@ func fetch(r *http.Request) (string, error) {
 	}
 	err = json.Unmarshal(body, &answer)
 	return answer.AccessToken, err
-}
-
-// Issue writes a token as described into the memory of the server, whatever
-// the clients may ask for: for another subject, with another audience,
-// expired, not yet valid. What is left out is as Token has it; Type, Source,
-// ID, Issuer and the like are the server's.
-func (s *Server) Issue(t testing.TB, token sneck.Token) string {
-	t.Helper()
-	value := authserver.NewAccessToken()
-	now := time.Now().Truncate(time.Second)
-	r := authserver.Record{
-		Key: authserver.KeyOf(value), Kind: authserver.KindAccess,
-		Client: token.ClientID, Subject: token.Subject, Scopes: token.Scopes, Audience: token.Audience,
-		Issued: token.IssuedAt, NotBefore: token.NotBefore, Expires: token.Expires,
-	}
-	if r.Client == "" {
-		r.Client = s.Client.ID
-	}
-	if r.Subject == "" {
-		r.Subject = r.Client
-	}
-	if r.Audience == nil {
-		r.Audience = []string{Audience}
-	}
-	if r.Issued.IsZero() {
-		r.Issued = now
-	}
-	if r.Expires.IsZero() {
-		r.Expires = now.Add(time.Hour)
-	}
-	if err := s.Memory.Create(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
-	return value
-}
-
-// Revoke revokes a token at once.
-func (s *Server) Revoke(t testing.TB, token string) {
-	t.Helper()
-	if _, err := s.Memory.Revoke(t.Context(), authserver.Selector{Key: authserver.KeyOf(token)}); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // allow makes the scopes known and allowed to the client.

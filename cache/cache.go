@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/sneckauth/sneck"
@@ -28,6 +29,7 @@ type Cache struct {
 	sealer  *sealer // nil without a shared tier
 	breaker breaker
 	origin  uint64
+	present atomic.Bool // what was revoked before the start has been heard
 
 	ctx  context.Context // of what runs in the background; done by Close
 	stop context.CancelFunc
@@ -121,7 +123,7 @@ func (c *Cache) miss(ctx context.Context, t tag, e *entry, token string, now mom
 		case f == nil:
 			return nil, &sneck.UnavailableError{Err: errBusy, RetryAfter: time.Second}
 		case mine:
-			go c.fly(t, f, token, since)
+			go c.fly(t, f, token, since, e.known())
 		default:
 			c.counters.coalesced.Add(1)
 		}
@@ -185,7 +187,7 @@ func (c *Cache) refresh(t tag, e *entry, token string, now moment, since int64) 
 	c.counters.refreshes.Add(1)
 	go func() {
 		defer func() { e.refreshing.Store(false); <-c.slots }()
-		c.fly(t, f, token, since)
+		c.fly(t, f, token, since, true)
 		if f.err != nil {
 			e.retryAt.Store(c.clock().mono + int64(retryPause))
 			c.cfg.Logger.Warn("could not refresh a token's verdict", "error", f.err)
@@ -197,14 +199,18 @@ func (c *Cache) refresh(t tag, e *entry, token string, now moment, since int64) 
 // Between the caller's look into memory and the start of the flight, another
 // may have landed, here or in another process: an answer to a question from
 // after since will do.
-func (c *Cache) fly(t tag, f *flight, token string, since int64) {
+func (c *Cache) fly(t tag, f *flight, token string, since int64, known bool) {
 	defer c.flights.done(t, f)
 	if v := c.landed(t, since); v != nil {
 		f.verdict = v
 		c.flights.land(f)
 		return
 	}
-	f.verdict, f.err = c.ask(f.ctx, t, token, since)
+	ctx := f.ctx
+	if known {
+		ctx = sneck.WithKnown(ctx)
+	}
+	f.verdict, f.err = c.ask(ctx, t, token, since)
 	if room := c.flights.land(f); room && f.err == nil {
 		c.keep(t, f.verdict, token)
 	}
@@ -268,13 +274,7 @@ func (c *Cache) judge(t *sneck.Token, asked moment, generation uint64, ref strin
 		generation = 0
 	}
 	v := &verdict{token: t, asked: asked, generation: generation, ref: ref, life: life(t, asked.wall)}
-	v.hard = c.cfg.TTL
-	if v.life == forever {
-		v.hard = c.cfg.NoExpiryTTL
-	}
-	if c.cfg.TTLFor != nil {
-		v.hard = min(v.hard, c.cfg.TTLFor(t))
-	}
+	v.hard = c.limit(v)
 	if last := v.life - margin(v.life); v.hard > last {
 		v.hard = last
 		return v // a token that is about to expire is not refreshed
@@ -291,6 +291,18 @@ func (c *Cache) judge(t *sneck.Token, asked moment, generation uint64, ref strin
 		v.soft -= rand.N(v.soft / 10)
 	}
 	return v
+}
+
+// limit returns how long the configuration lets an active answer be used.
+func (c *Cache) limit(v *verdict) time.Duration {
+	most := c.cfg.TTL
+	if v.life == forever {
+		most = c.cfg.NoExpiryTTL
+	}
+	if c.cfg.TTLFor != nil {
+		most = min(most, c.cfg.TTLFor(v.token))
+	}
+	return most
 }
 
 // margin is how long before its expiry a token is asked about again, since

@@ -233,6 +233,22 @@ func TestErrorsAreNeverRemembered(t *testing.T) {
 	}
 }
 
+// Whoever asks after a failure has been answered gets a question of their own,
+// even if the failed one has not been cleared away yet.
+func TestErrorsAreNeverSharedAfterwards(t *testing.T) {
+	a := newAuthority()
+	c := open(t, cache.Config{Verifier: a, TTL: time.Minute})
+	for i := range 5000 {
+		token := fmt.Sprint("token-", i)
+		a.set(func(a *authority) { a.err = errors.New("down") })
+		_, err := c.Verify(t.Context(), token)
+		require.Error(t, err)
+		a.set(func(a *authority) { a.err = nil })
+		_, err = c.Verify(t.Context(), token)
+		require.ErrorIs(t, err, sneck.ErrInvalid, "%d", i)
+	}
+}
+
 func TestMalformedTokensAreNeverAskedAbout(t *testing.T) {
 	a := newAuthority()
 	c := open(t, cache.Config{Verifier: a, TTL: time.Minute})

@@ -92,7 +92,7 @@ func (cfg *Config) check() error {
 		errs = append(errs, errors.New("cache: MaxBytes is less than 64 KiB"))
 	}
 	if cfg.Shared != nil {
-		errs = append(errs, cfg.Shared.check())
+		errs = append(errs, cfg.Shared.check(cfg.TTL+cfg.StaleIfError))
 	}
 	return errors.Join(errs...)
 }
@@ -161,8 +161,9 @@ func New(cfg Config) (*Cache, error) {
 			return nil, err
 		}
 		if cfg.Shared.Bus != nil {
-			c.flights.group.Add(1)
+			c.flights.group.Add(2)
 			go c.listen()
+			go c.greet()
 		}
 	}
 	return c, nil

@@ -45,8 +45,9 @@ func (fs *flights) join(ctx context.Context, timeout time.Duration, t tag, but *
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f := fs.byTag[t]; f != nil && f != but && f.asked >= since {
-		// Where nothing remembered will do, a landed flight won't either.
-		if landed := f.hasLanded(); landed && since < now || !landed && f.ctx.Err() == nil {
+		// Where nothing remembered will do, a landed flight won't either, and
+		// one that did not find out is nobody's answer once it is over.
+		if landed := f.hasLanded(); landed && f.err == nil && since < now || !landed && f.ctx.Err() == nil {
 			return f, false
 		}
 	}

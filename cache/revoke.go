@@ -39,7 +39,10 @@ func (c *Cache) Revoke(ctx context.Context, r Revocation) error {
 		return err
 	}
 	c.apply(n, r.Before)
-	return c.send(ctx, n)
+	if err := c.send(ctx, n); err != nil {
+		return fmt.Errorf("cache: revoked in this process only: %w", err)
+	}
+	return nil
 }
 
 // Forget makes this process ask anew about the token. Unlike [Cache.Revoke]
@@ -50,11 +53,15 @@ func (c *Cache) Forget(token string) {
 	}
 }
 
-// A notice is a Revocation as it travels: the token is named by a hash.
+// A notice is a Revocation as it travels: the token is named by a hash. One
+// that names nothing is a greeting, by which a process finds out that it has
+// received all from before it.
 type notice struct {
 	Issuer, Subject, ClientID, TokenID, Ref string
 	Origin                                  uint64
 }
+
+func (n notice) greets() bool { return n == notice{Origin: n.Origin} }
 
 func (c *Cache) notice(r Revocation) (notice, error) {
 	n := notice{Issuer: r.Issuer, Subject: r.Subject, ClientID: r.ClientID, TokenID: r.TokenID, Origin: c.origin}
@@ -111,7 +118,7 @@ func (c *Cache) send(ctx context.Context, n notice) error {
 	defer cancel()
 	if err := c.cfg.Shared.Bus.Publish(ctx, message); err != nil {
 		c.counters.sharedErrors.Add(1)
-		return fmt.Errorf("cache: revoked here, but could not tell the other processes: %w", err)
+		return fmt.Errorf("publish: %w", err)
 	}
 	return nil
 }
@@ -134,7 +141,10 @@ func (c *Cache) listen() {
 			c.counters.sharedForged.Add(1)
 			return
 		}
-		if n.Origin != c.origin {
+		switch {
+		case n.greets() && n.Origin == c.origin:
+			c.present.Store(true)
+		case !n.greets() && n.Origin != c.origin:
 			c.apply(n, time.Time{})
 		}
 	}
@@ -143,3 +153,21 @@ func (c *Cache) listen() {
 		c.cfg.Logger.Error("revocations of other processes do not arrive", "error", err)
 	}
 }
+
+// greet sends a greeting until one has come back through the bus.
+func (c *Cache) greet() {
+	defer c.flights.group.Done()
+	for pause := firstGreeting; !c.present.Load(); pause = min(2*pause, lastGreeting) {
+		if err := c.send(c.ctx, notice{Origin: c.origin}); err != nil && c.ctx.Err() == nil {
+			c.cfg.Logger.Warn("the bus can not be joined yet; answers of other processes are not used", "error", err)
+		}
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Within the pause after it a greeting usually is back.
+const firstGreeting, lastGreeting = 50 * time.Millisecond, 5 * time.Second

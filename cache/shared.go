@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sneckauth/sneck"
@@ -32,16 +33,23 @@ type Store interface {
 	Delete(ctx context.Context, key string) error
 }
 
-// A Bus carries revocations between processes.
+// A Bus carries revocations between processes. It is a log rather than a
+// radio: a process that starts must learn what was revoked before, as answers
+// from before that may still be in the Store.
 type Bus interface {
 	// Publish sends a message to every subscriber, those that are cut off at
-	// the moment included.
+	// the moment or join within the Retention included.
 	Publish(ctx context.Context, message []byte) error
-	// Subscribe calls receive for every message, in any order, until ctx is
-	// done. It mends lost connections itself and then delivers what was
-	// missed; where it can't know what was missed, it calls lost. It returns
-	// an error only if it can never succeed.
+	// Subscribe calls receive for every message, until ctx is done: first for
+	// those of the Retention before, and all in the order in which they were
+	// published, so that whoever receives a message of its own has received
+	// all from before it. It mends lost connections itself and then delivers
+	// what was missed; where it can't know what was missed, it calls lost. It
+	// may deliver a message more than once. It returns an error only if it can
+	// never succeed.
 	Subscribe(ctx context.Context, receive func(message []byte), lost func()) error
+	// Retention is how long a message is kept at least.
+	Retention() time.Duration
 }
 
 // Shared configures the tier that several processes share.
@@ -49,7 +57,10 @@ type Shared struct {
 	// Store keeps the answers. It is required.
 	Store Store
 	// Bus carries revocations; nil if they come to every process by other
-	// means, or not at all.
+	// means, or not at all. Until a process has received all that was sent
+	// before it started, it asks instead of taking answers from the Store. Its
+	// Retention must be as long as an answer may be in use: TTL and
+	// StaleIfError.
 	Bus Bus
 	// Namespace separates caches whose answers are not interchangeable: use
 	// one for each authority and each set of credentials that it is asked
@@ -63,8 +74,12 @@ type Shared struct {
 	Timeout time.Duration
 }
 
-func (s *Shared) check() error {
+// check returns the mistakes, where an answer may be in use for so long.
+func (s *Shared) check(use time.Duration) error {
 	var errs []error
+	if s.Bus != nil && s.Bus.Retention() < use {
+		errs = append(errs, fmt.Errorf("cache: Shared.Bus forgets revocations after %v, but an answer may be in use for %v (hint: a longer retention, or a shorter TTL)", s.Bus.Retention(), use))
+	}
 	if s.Store == nil {
 		errs = append(errs, errors.New("cache: Shared.Store is missing"))
 	}

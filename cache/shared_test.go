@@ -187,8 +187,8 @@ func TestSharedAnswersStayInTheirNamespace(t *testing.T) {
 func TestDeadStoreCostsItsTimeoutAndIsSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, m := newAuthority("a", "b", "c", "d", "e"), cachetest.NewMemory()
-		m.Fault = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		c := process(t, a, m)
+		m.Fault = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		var took []time.Duration
 		for _, token := range []string{"a", "b", "c", "d", "e"} {
 			start := time.Now()
@@ -216,7 +216,7 @@ func TestRevokeReportsThatOthersWereNotTold(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
 		m.Fault = func(context.Context) error { return errors.New("gone") }
-		require.ErrorContains(t, c.Revoke(t.Context(), cache.Revocation{Token: "good"}), "could not tell the other processes: gone")
+		require.ErrorContains(t, c.Revoke(t.Context(), cache.Revocation{Token: "good"}), "revoked in this process only: publish: gone")
 		require.Equal(t, "sub-good", ask(c, t.Context(), "good"))
 		assert.EqualValues(t, 2, a.calls.Load(), "this process obeys")
 	})

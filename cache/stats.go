@@ -16,8 +16,9 @@ type Stats struct {
 	Revocations   uint64 // calls of Revoke and Forget, and those received
 	Evictions     uint64 // entries given up for want of room
 	SharedErrors  uint64 // operations that the shared tier failed
-	SharedSkipped uint64 // operations not tried while it was failing
+	SharedSkipped uint64 // operations not tried while it was failing, or before it was joined
 	SharedForged  uint64 // values that were not sealed by us, or for elsewhere
+	SharedJoined  bool   // the shared tier is read: what was revoked before has been received
 	Bytes         int64  // estimated size of the entries now
 }
 
@@ -48,6 +49,7 @@ func (c *Cache) Stats() Stats {
 		SharedErrors:  n.sharedErrors.Load(),
 		SharedSkipped: n.sharedSkipped.Load(),
 		SharedForged:  n.sharedForged.Load(),
+		SharedJoined:  c.joined(),
 	}
 	for i := range n.hits {
 		s.Hits += n.hits[i].n.Load()

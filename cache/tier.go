@@ -9,6 +9,13 @@ import (
 // fromShared returns a usable verdict of the shared tier whose question was
 // asked after since, or nil.
 func (c *Cache) fromShared(ctx context.Context, token, ref string, since int64) *verdict {
+	if c.sealer == nil {
+		return nil
+	}
+	if !c.joined() {
+		c.counters.sharedSkipped.Add(1)
+		return nil
+	}
 	var sealed []byte
 	if !c.shared(ctx, func(ctx context.Context) (err error) {
 		sealed, err = c.cfg.Shared.Store.Get(ctx, c.sealer.key(ref))
@@ -24,12 +31,18 @@ func (c *Cache) fromShared(ctx context.Context, token, ref string, since int64) 
 		}
 		return nil
 	}
-	v.hard = min(v.hard, c.cfg.TTL)
+	v.hard = min(v.hard, c.limit(v))
 	if v.asked.mono <= since || !v.fresh(now, forever) || !c.marks.pass(v) {
 		return nil
 	}
 	c.counters.sharedHits.Add(1)
 	return v
+}
+
+// joined reports whether the answers of others may be used: this process knows
+// what was revoked before it started.
+func (c *Cache) joined() bool {
+	return c.sealer != nil && (c.cfg.Shared.Bus == nil || c.present.Load())
 }
 
 // toShared shares a verdict that was asked for here.

@@ -61,6 +61,10 @@ type entry struct {
 	retryAt atomic.Int64
 }
 
+// known reports whether the token was active when it was asked about last, and
+// so is no invention. There may be no entry.
+func (e *entry) known() bool { return e != nil && e.verdict.Load().token != nil }
+
 // answer returns what Verify returns to those who asked. The token may have
 // expired on the way.
 func (v *verdict) answer(now moment) (*sneck.Token, error) {

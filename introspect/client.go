@@ -149,9 +149,11 @@ func (c *Client) verify(ctx context.Context, token string) (*sneck.Token, error)
 	if err := c.recognize(token); err != nil {
 		return nil, err
 	}
-	if wait := c.rate.take(asked); wait > 0 {
-		c.counters.limited.Add(1)
-		return nil, unavailable(wait, errRate)
+	if !sneck.Known(ctx) {
+		if wait := c.rate.take(asked); wait > 0 {
+			c.counters.limited.Add(1)
+			return nil, unavailable(wait, errRate)
+		}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errDeadline)
 	defer cancel()

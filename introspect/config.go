@@ -48,11 +48,13 @@ type Config struct {
 	// same time; 64 if zero. Others wait, first come first served, within
 	// their Timeout.
 	Concurrency int
-	// Rate is how many questions per second may be asked, and Burst how many
-	// at once; a question above it is refused without a call, so that a flood
-	// of forged tokens does not reach the authority. There is no limit if
-	// Rate is zero; Burst is as many as Rate gives in a second if zero.
-	// Without a cache around the Client every request is a question.
+	// Rate is how many questions per second may be asked about unknown tokens,
+	// and Burst how many at once; a question above it is refused without a
+	// call, so that a flood of forged tokens does not reach the authority.
+	// There is no limit if Rate is zero; Burst is as many as Rate gives in a
+	// second if zero. A cache around the Client says which tokens are known
+	// ([sneck.WithKnown]); without one every request is a question about an
+	// unknown token.
 	Rate  float64
 	Burst int
 	// BreakAfter is how many calls in a row must fail (no answer, none in

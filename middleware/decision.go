@@ -20,6 +20,9 @@ type Decision struct {
 	Allowed bool
 	// Reason is why; it never changes its spelling.
 	Reason Reason
+	// Rule is the Name of the policy that decided; if it has none, it is the
+	// pattern under which a [http.ServeMux] in front of the guard files it.
+	Rule string
 	// Source is where the token was; empty if there was none.
 	Source Source
 	// Scheme is the authentication scheme of the token, "Bearer" or "DPoP";
@@ -70,6 +73,7 @@ const (
 	ReasonMalformed Reason = "malformed"  // not exactly one token after the scheme: 400
 	ReasonTwoTokens Reason = "two_tokens" // more than one token, header or method: 400
 	ReasonTooLong   Reason = "too_long"   // longer than sneck.MaxTokenBytes: 400
+	ReasonRequest   Reason = "request"    // Policy.ScopesOf can not tell what is asked for: 400
 
 	ReasonInvalid      Reason = "invalid"       // the Verifier refused the token: 401
 	ReasonUnrecognized Reason = "unrecognized"  // no Verifier knows the token: 401
@@ -107,6 +111,7 @@ type outcome struct {
 var (
 	needsToken     = outcome{http.StatusUnauthorized, "", ""}
 	invalidRequest = outcome{http.StatusBadRequest, "invalid_request", "The request must carry exactly one well-formed access token"}
+	unclear        = outcome{http.StatusBadRequest, "invalid_request", "The request is malformed, so what it needs is not known"}
 	invalidToken   = outcome{http.StatusUnauthorized, "invalid_token", "The access token is expired, revoked, malformed, or not valid here"}
 	invalidProof   = outcome{http.StatusUnauthorized, "invalid_dpop_proof", "The DPoP proof is missing, malformed, or not for this request"}
 	needsNonce     = outcome{http.StatusUnauthorized, "use_dpop_nonce", "The DPoP proof must hold the nonce of this answer"}
@@ -117,7 +122,7 @@ var (
 )
 
 // outcomes are all refusals with a challenge.
-var outcomes = []*outcome{&needsToken, &invalidRequest, &invalidToken, &invalidProof, &needsNonce, &stepUp, &crossOrigin, &noScope}
+var outcomes = []*outcome{&needsToken, &invalidRequest, &unclear, &invalidToken, &invalidProof, &needsNonce, &stepUp, &crossOrigin, &noScope}
 
 func (r Reason) outcome() *outcome {
 	switch r {
@@ -125,6 +130,8 @@ func (r Reason) outcome() *outcome {
 		return &needsToken
 	case ReasonMalformed, ReasonTwoTokens, ReasonTooLong:
 		return &invalidRequest
+	case ReasonRequest:
+		return &unclear
 	case ReasonInvalid, ReasonUnrecognized, ReasonExpired, ReasonNotYet, ReasonAudience, ReasonBinding:
 		return &invalidToken
 	case ReasonProof, ReasonReplay:
@@ -168,6 +175,9 @@ func (d Decision) String() string {
 		verb = "allowed"
 	}
 	fmt.Fprintf(&b, "%s: %s", verb, d.Reason)
+	if d.Rule != "" {
+		fmt.Fprintf(&b, ", by %q", d.Rule)
+	}
 	if len(d.Missing) > 0 {
 		fmt.Fprintf(&b, "; the token lacks %s", strings.Join(d.Missing, " and "))
 	}
@@ -176,6 +186,9 @@ func (d Decision) String() string {
 	}
 	if d.Err != nil {
 		fmt.Fprintf(&b, "; %v", d.Err)
+	}
+	if hint := d.Hint(); hint != "" {
+		fmt.Fprintf(&b, " (hint: %s)", hint)
 	}
 	return b.String()
 }
@@ -187,6 +200,9 @@ func (d Decision) LogValue() slog.Value {
 		slog.Bool("allowed", d.Allowed),
 		slog.String("reason", string(d.Reason)),
 		slog.Int("status", d.Status()),
+	}
+	if d.Rule != "" {
+		attrs = append(attrs, slog.String("rule", d.Rule))
 	}
 	if d.Token != nil {
 		attrs = append(attrs,
@@ -203,6 +219,9 @@ func (d Decision) LogValue() slog.Value {
 	}
 	if d.Err != nil {
 		attrs = append(attrs, slog.String("error", d.Err.Error()))
+	}
+	if hint := d.Hint(); hint != "" {
+		attrs = append(attrs, slog.String("hint", hint))
 	}
 	return slog.GroupValue(attrs...)
 }
@@ -232,7 +251,6 @@ func (g *Guard) log(ctx context.Context, level slog.Level, r *http.Request, d *D
 	}
 	attrs := []slog.Attr{
 		slog.String("method", r.Method),
-		slog.String("route", r.Pattern),
 		slog.Any("decision", *d),
 	}
 	var panicked *panicError

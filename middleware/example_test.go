@@ -77,7 +77,7 @@ func ExampleGuard_Check() {
 	decision := guard.Check(r, middleware.Policy{Scopes: scopes.All("songs:read", "songs:write")})
 	fmt.Println(decision.Status(), decision)
 	// Output:
-	// 403 refused: scope; the token lacks songs:write
+	// 403 refused: scope; the token lacks songs:write (hint: the client must be allowed, and ask for: songs:write)
 }
 
 // The classic mistake: a handler that asks whether there is *some* token and

@@ -102,6 +102,9 @@ func (g *Guard) Check(r *http.Request, p Policy) Decision {
 // of it, so it is not passed around by value.
 func (g *Guard) check(r *http.Request, p *Policy, d *Decision) {
 	g.decide(r, p, d)
+	if d.Rule = p.Name; d.Rule == "" {
+		d.Rule = r.Pattern
+	}
 	if !d.Allowed {
 		switch d.Status() {
 		case http.StatusServiceUnavailable:
@@ -269,7 +272,12 @@ func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, now time.Ti
 	if d.Reason, d.Err = g.bound(r, p, t, proof); d.Reason != "" {
 		return
 	}
-	if need := p.Scopes.For(r.Method); !need.Met(t.Scopes) {
+	need, err := p.need(r, t)
+	if err != nil {
+		d.Reason, d.Err = ReasonRequest, err
+		return
+	}
+	if !need.Met(t.Scopes) {
 		d.Reason = ReasonForbidden
 		if d.Required = need.Closest(t.Scopes); d.Required != nil {
 			d.Reason, d.Missing = ReasonScope, need.Missing(t.Scopes)

@@ -143,7 +143,7 @@ func TestDecision(t *testing.T) {
 	}, d)
 	assert.Equal(t, http.StatusForbidden, d.Status())
 	assert.Equal(t, "insufficient_scope", d.Code())
-	assert.Equal(t, "refused: scope; the token lacks write", d.String())
+	assert.Equal(t, "refused: scope; the token lacks write (hint: the client must be allowed, and ask for: write)", d.String())
 
 	d = guard.Check(get("Bearer read-write"), policy)
 	assert.True(t, d.Allowed)
@@ -151,9 +151,11 @@ func TestDecision(t *testing.T) {
 	assert.Empty(t, d.Code())
 	assert.Equal(t, "allowed: admitted", d.String())
 
-	assert.Equal(t, `refused: audience; the token is meant for ["https://sibling.example"]`,
+	assert.Equal(t, `refused: audience; the token is meant for ["https://sibling.example"] (hint: the client must ask for a token for this resource server, or Config.Audience lacks the name that the authority uses for it)`,
 		guard.Check(get("Bearer sibling"), policy).String())
-	assert.Equal(t, "refused: unavailable; connection refused", guard.Check(get("Bearer down"), policy).String())
+	assert.Equal(t, "refused: unavailable; connection refused (hint: the authority did not answer, see the error; clients are told to come back)", guard.Check(get("Bearer down"), policy).String())
+	policy.Name = "notes"
+	assert.Equal(t, `allowed: admitted, by "notes"`, guard.Check(get("Bearer read-write"), policy).String())
 }
 
 // No text that a guard makes about a request may hold the request's token,
@@ -214,10 +216,10 @@ func TestLogLevels(t *testing.T) {
 	mux.Handle("GET /songs/{id}", guard.Require(scopes.All("write"))(http.HandlerFunc(hello)))
 	for token, want := range map[string]string{
 		"write":   ``,
-		"read":    `level=INFO msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=scope decision.status=403 decision.source=header decision.issuer=https://as.example decision.client_id=app decision.age=0s decision.missing=write`,
-		"unknown": `level=INFO msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=invalid decision.status=401 decision.error="sneck: token is not valid"`,
-		"down":    `level=WARN msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=unavailable decision.status=503 decision.error="connection refused"`,
-		"panic":   `level=ERROR msg="request refused" method=GET route="GET /songs/{id}" decision.allowed=false decision.reason=broken decision.status=503 decision.error="middleware: the verifier panicked: a value of type string"`,
+		"read":    `level=INFO msg="request refused" method=GET decision.allowed=false decision.reason=scope decision.status=403 decision.rule="GET /songs/{id}" decision.source=header decision.issuer=https://as.example decision.client_id=app decision.age=0s decision.missing=write decision.hint="the client must be allowed, and ask for: write"`,
+		"unknown": `level=INFO msg="request refused" method=GET decision.allowed=false decision.reason=invalid decision.status=401 decision.rule="GET /songs/{id}" decision.error="sneck: token is not valid" decision.hint="the authority calls the token expired, revoked or unknown; \"sneck introspect\" asks it again"`,
+		"down":    `level=WARN msg="request refused" method=GET decision.allowed=false decision.reason=unavailable decision.status=503 decision.rule="GET /songs/{id}" decision.error="connection refused" decision.hint="the authority did not answer, see the error; clients are told to come back"`,
+		"panic":   `level=ERROR msg="request refused" method=GET decision.allowed=false decision.reason=broken decision.status=503 decision.rule="GET /songs/{id}" decision.error="middleware: the verifier panicked: a value of type string" decision.hint="this is a mistake in a program: the stack is in the log"`,
 	} {
 		buf.Reset()
 		mux.ServeHTTP(httptest.NewRecorder(), do("GET", "/songs/7?secret=1", "Bearer "+token))

@@ -14,8 +14,18 @@ import (
 // A Policy is what one route demands of a request. The zero Policy admits
 // nobody, since the zero [scopes.Requirement] is met by no token.
 type Policy struct {
+	// Name is what decisions call the policy ([Decision.Rule]).
+	Name string
 	// Scopes is what the token must grant.
 	Scopes scopes.Requirement
+	// ScopesOf, if set, says what the token must grant instead of Scopes, for
+	// a resource whose operations are told apart by more than method and
+	// path, such as by the body. It is called for a token that is good in
+	// every other way but for ACR and MaxAge. It may read the body if it puts
+	// that back ([http.Request.Body]), and must bound what it reads. If it
+	// returns an error, the request is refused with 400. Scopes is then what
+	// clients are told that have no token yet.
+	ScopesOf func(*http.Request, *sneck.Token) (scopes.Requirement, error)
 	// Optional admits a request without a token; the handler then finds no
 	// token in its context. A token that is there must still pass, so that
 	// a client learns of its mistake instead of being served as a stranger.
@@ -94,6 +104,15 @@ func (p *Policy) check(c *Config) error {
 		mistake("OtherwiseChallenge %q is malformed, or without Otherwise", p.OtherwiseChallenge)
 	}
 	return errors.Join(errs...)
+}
+
+// need returns what a request demands of a token.
+func (p *Policy) need(r *http.Request, t *sneck.Token) (scopes.Requirement, error) {
+	if p.ScopesOf == nil {
+		return p.Scopes.For(r.Method), nil
+	}
+	req, err := p.ScopesOf(r, t)
+	return req.For(r.Method), err
 }
 
 // signedIn reports whether the user signed in as the policy demands (RFC

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,6 +103,75 @@ func TestMaxStaleness(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A policy may look into the body for what the token must grant, and only for
+// those whose token is good.
+func TestScopesOf(t *testing.T) {
+	asked := 0
+	policy := middleware.Policy{Scopes: scopes.All("read"), ScopesOf: func(r *http.Request, t *sneck.Token) (scopes.Requirement, error) {
+		asked++
+		body, err := io.ReadAll(r.Body)
+		if err != nil || t.Subject != "ann" {
+			return scopes.AnyToken(), errors.New("the cause")
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		switch string(body) {
+		case "nobody":
+			return scopes.Requirement{}, nil
+		case "by method":
+			return scopes.ReadWrite{}.Required(), nil
+		case "unclear":
+			return scopes.AnyToken(), errors.New("the cause")
+		}
+		return scopes.All(string(body)), nil
+	}}
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	guard := newGuard(t, func(c *middleware.Config) { c.ScopesInChallenges = true })
+	for _, test := range []struct {
+		authorization, body string
+		reason              middleware.Reason
+		status, asked       int
+		scope, answer       string
+	}{
+		{"", "write", middleware.ReasonNoToken, 401, 0, "read", ""},
+		{"Bearer unknown", "write", middleware.ReasonInvalid, 401, 0, "read", ""},
+		{"Bearer expired", "write", middleware.ReasonExpired, 401, 0, "read", ""},
+		{"Bearer sibling", "write", middleware.ReasonAudience, 401, 0, "read", ""},
+		{"Bearer read", "write", middleware.ReasonScope, 403, 1, "write", ""},
+		{"Bearer write", "write", ok, 200, 1, "", "write"},
+		{"Bearer write", "by method", ok, 200, 1, "", "by method"},
+		{"Bearer read", "by method", middleware.ReasonScope, 403, 1, "write", ""},
+		{"Bearer write", "nobody", middleware.ReasonForbidden, 403, 1, "", ""},
+		{"Bearer write", "unclear", middleware.ReasonRequest, 400, 1, "", ""},
+	} {
+		t.Run(test.authorization+" "+test.body, func(t *testing.T) {
+			asked = 0
+			r := do("POST", "/")
+			r.Body = io.NopCloser(strings.NewReader(test.body))
+			if test.authorization != "" {
+				r.Header.Set("Authorization", test.authorization)
+			}
+			rec := httptest.NewRecorder()
+			guard.Protect(policy)(echo).ServeHTTP(rec, r)
+			assert.Equal(t, test.status, rec.Code)
+			assert.Equal(t, test.asked, asked)
+			if test.status == http.StatusOK {
+				assert.Equal(t, test.answer, rec.Body.String())
+				return
+			}
+			assert.Equal(t, test.scope, challengeOf(t, rec).params["scope"])
+			assert.NotContains(t, rec.Body.String(), "cause")
+			r.Body = io.NopCloser(strings.NewReader(test.body))
+			assert.Equal(t, test.reason, guard.Check(r, policy).Reason)
+		})
+	}
+	policy.DangerouslyShadow = true
+	r := change(do("POST", "/"), set("Authorization", "Bearer read"))
+	r.Body = io.NopCloser(strings.NewReader("write"))
+	rec := httptest.NewRecorder()
+	guard.Protect(policy)(echo).ServeHTTP(rec, r)
+	assert.Equal(t, "write", rec.Body.String())
 }
 
 // A verdict of which nobody knows the age is too old for any bound.

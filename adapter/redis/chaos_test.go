@@ -139,7 +139,7 @@ func TestHangingRedisUnderLoad(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { r.Close() })
 	var a authority
-	c := sharing(t, &a, r)
+	c := starting(t, &a, r)
 	l := run(c)
 	redistest.Wait(t, "requests", func() bool { return l.requests.Load() > 3000 })
 	l.end(t)

@@ -176,7 +176,7 @@ func TestHostileProtocol(t *testing.T) {
 			require.NoError(t, err)
 			defer r.Close()
 			var a authority
-			c := sharing(t, &a, r)
+			c := starting(t, &a, r)
 			start := time.Now()
 			for i := range 20 {
 				token := fmt.Sprint("good-", i)

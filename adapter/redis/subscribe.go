@@ -50,6 +50,9 @@ func (r *Redis) Subscribe(ctx context.Context, receive func(message []byte), los
 	}
 }
 
+// Retention implements [cache.Bus].
+func (r *Redis) Retention() time.Duration { return r.cfg.Retention }
+
 // A subscription is one reader of the stream.
 type subscription struct {
 	r       *Redis
@@ -89,6 +92,17 @@ func (s *subscription) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.replayed >= 0 {
+		switch s.replayed += len(entries); {
+		case s.replayed >= maxMessages:
+			// The stream was full, so messages that are still of importance
+			// may have been pushed out, before any of these.
+			s.replayed = -1
+			s.lost()
+		case len(entries) < maxBatch:
+			s.replayed = -1
+		}
+	}
 	for _, entry := range entries {
 		s.position = entry.ID
 		if message, ok := entry.FieldValues[messageField]; ok {
@@ -97,7 +111,7 @@ func (s *subscription) step(ctx context.Context) error {
 			s.anchored = time.Now()
 		}
 	}
-	return s.check(ctx, before, entries)
+	return s.check(ctx, before)
 }
 
 // read returns what comes after the position, oldest first, and waits for it
@@ -122,7 +136,7 @@ const continuity = `return {string.match(redis.call('INFO','replication'),'maste
 
 // check calls lost if what was read need not be all that came after before.
 // If that entry still stands after the read, nothing newer had been dropped.
-func (s *subscription) check(ctx context.Context, before string, entries []rueidis.XRangeEntry) error {
+func (s *subscription) check(ctx context.Context, before string) error {
 	server, there, err := s.ask(ctx, before)
 	if err != nil {
 		s.position = before // and read again: once more is allowed, once less is not
@@ -137,26 +151,12 @@ func (s *subscription) check(ctx context.Context, before string, entries []rueid
 		s.restart("the server was restarted or replaced")
 	case before != beginning && !there:
 		s.restart("the stream was dropped or trimmed")
-	case s.replayed >= 0 && len(entries) < maxBatch:
-		s.caughtUp(entries)
-	case s.replayed >= 0:
-		s.replayed += len(entries)
 	}
 	if s.broken {
 		s.broken = false
 		s.r.cfg.Logger.Info("messages of the bus arrive again")
 	}
 	return nil
-}
-
-// caughtUp ends the replay of what was in the stream. If it was full, older
-// messages that are still of importance may have been pushed out.
-func (s *subscription) caughtUp(entries []rueidis.XRangeEntry) {
-	full := s.replayed+len(entries) >= maxMessages
-	s.replayed = -1
-	if full {
-		s.lost()
-	}
 }
 
 // restart reports a loss and begins anew: a new stream may give identifiers

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ func TestBus(t *testing.T, open func(t *testing.T) (a, b cache.Bus)) {
 		{"every subscriber gets every message", busEveryone},
 		{"messages arrive as they were sent", busRoundTrip},
 		{"a subscriber may join later", busJoin},
+		{"who joins gets what was sent before, in order", busReplay},
 		{"a subscriber may leave", busLeave},
 		{"a done context ends every method", busContext},
 		{"many at once", busConcurrent},
@@ -37,11 +39,13 @@ func TestBus(t *testing.T, open func(t *testing.T) (a, b cache.Bus)) {
 
 // A subscriber collects messages.
 type subscriber struct {
-	stop context.CancelFunc
-	done chan struct{}
+	stop  context.CancelFunc
+	done  chan struct{}
+	probe string // is sent again and again until it is received
 
 	mu    sync.Mutex
 	got   map[string]int
+	order []string
 	after int // messages that came after Subscribe had returned
 	over  bool
 }
@@ -50,7 +54,7 @@ type subscriber struct {
 func subscribe(t *testing.T, bus cache.Bus) *subscriber {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	s := &subscriber{stop: stop, done: make(chan struct{}), got: make(map[string]int)}
+	s := &subscriber{stop: stop, done: make(chan struct{}), probe: "probe-" + rand.Text(), got: make(map[string]int)}
 	go func() {
 		defer close(s.done)
 		if err := bus.Subscribe(ctx, s.receive, func() {}); err != nil && ctx.Err() == nil {
@@ -62,11 +66,12 @@ func subscribe(t *testing.T, bus cache.Bus) *subscriber {
 	}()
 	t.Cleanup(func() { stop(); <-s.done })
 	deadline := time.Now().Add(patience)
-	for probe := "probe-" + rand.Text(); !s.has(probe); time.Sleep(time.Millisecond) {
+	for !s.has(s.probe) {
 		if time.Now().After(deadline) {
 			t.Fatal("the subscriber does not get any message")
 		}
-		publish(t, bus, probe)
+		publish(t, bus, s.probe)
+		time.Sleep(time.Millisecond)
 	}
 	return s
 }
@@ -78,6 +83,7 @@ func (s *subscriber) receive(message []byte) {
 		s.after++
 	}
 	s.got[string(message)]++
+	s.order = append(s.order, string(message))
 }
 
 func (s *subscriber) has(message string) bool {
@@ -142,6 +148,37 @@ func busJoin(t *testing.T, a, b cache.Bus) {
 	publish(t, a, two)
 	first.expect(t, two)
 	second.expect(t, two)
+}
+
+// Whoever receives a message of its own has received all from before it.
+func busReplay(t *testing.T, a, b cache.Bus) {
+	run := rand.Text()
+	const before, after = 200, 50
+	var want []string
+	send := func(n int) {
+		for range n {
+			message := fmt.Sprintf("%s-%d", run, len(want))
+			want = append(want, message)
+			publish(t, a, message)
+		}
+	}
+	send(before)
+	s := subscribe(t, b)
+	send(after)
+	s.expect(t, want...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := 0
+	for _, message := range s.order {
+		switch {
+		case next < len(want) && message == want[next]:
+			next++
+		case strings.HasPrefix(message, run) && s.got[message] == 1:
+			t.Fatalf("message %s arrived before message %d", message, next)
+		case message == s.probe && next < before:
+			t.Fatalf("a message that was sent later arrived before message %d", next)
+		}
+	}
 }
 
 func busLeave(t *testing.T, a, b cache.Bus) {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -194,6 +195,39 @@ var faults = map[string]struct {
 			err := f.Memory.Subscribe(ctx, receive, lost)
 			time.Sleep(3 * time.Second)
 			return err
+		}
+	}},
+	"what was sent before is missed": {"who_joins", func(f *faulty) {
+		var sent atomic.Int64
+		f.publish = func(ctx context.Context, message []byte) error {
+			sent.Add(1)
+			return f.Memory.Publish(ctx, message)
+		}
+		f.subscribe = func(ctx context.Context, receive func([]byte), lost func()) error {
+			past := sent.Load()
+			return f.Memory.Subscribe(ctx, func(message []byte) {
+				if past--; past < 0 {
+					receive(message)
+				}
+			}, lost)
+		}
+	}},
+	"the past comes last": {"who_joins", func(f *faulty) {
+		f.subscribe = func(ctx context.Context, receive func([]byte), lost func()) error {
+			var past [][]byte
+			return f.Memory.Subscribe(ctx, func(message []byte) {
+				if past != nil || !strings.HasPrefix(string(message), "probe") {
+					past = append(past, message)
+				} else {
+					receive(message)
+				}
+				if len(past) > 240 {
+					for _, message := range past {
+						receive(message)
+					}
+					past = nil
+				}
+			}, lost)
 		}
 	}},
 	"messages get lost": {"many_at_once", func(f *faulty) {

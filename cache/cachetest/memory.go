@@ -4,6 +4,7 @@ package cachetest
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -128,8 +129,9 @@ func (m *Memory) Publish(ctx context.Context, message []byte) error {
 // Subscribe implements [cache.Bus].
 func (m *Memory) Subscribe(ctx context.Context, receive func([]byte), _ func()) error {
 	wake := make(chan struct{}, 1)
+	wake <- struct{}{}
+	next := 0
 	m.mu.Lock()
-	next := len(m.log)
 	m.subscribers[wake] = struct{}{}
 	m.mu.Unlock()
 	defer func() {
@@ -152,3 +154,6 @@ func (m *Memory) Subscribe(ctx context.Context, receive func([]byte), _ func()) 
 		}
 	}
 }
+
+// Retention implements [cache.Bus]: everything is kept.
+func (m *Memory) Retention() time.Duration { return math.MaxInt64 }

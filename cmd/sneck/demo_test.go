@@ -116,6 +116,28 @@ func TestDemoOnceIsInterrupted(t *testing.T) {
 	assert.Empty(t, left)
 }
 
+// "sneck demo --once | head -n 1" leaves nothing behind.
+func TestDemoOnceLosesItsReader(t *testing.T) {
+	temp := t.TempDir()
+	cmd := exec.Command("sneck", "demo", "--once")
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	_, err = out.Read(make([]byte, 1))
+	require.NoError(t, err)
+	require.NoError(t, out.Close())
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+	assert.Equal(t, exitNo, exit.ExitCode(), "of its own, and not by a signal")
+	assert.NotContains(t, stderr.String(), "broken pipe")
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
 // What the demo prints can be pasted.
 func TestDemoPrintsWorkingLines(t *testing.T) {
 	for _, tool := range []string{"sh", "curl", "sed"} {

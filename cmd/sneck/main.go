@@ -20,6 +20,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	// When the reader of the output goes away, as "head" does, writing fails
+	// and the command ends by itself, instead of at once and untidily.
+	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -145,13 +148,14 @@ func hinted(err error, hint string) error {
 
 // report prints an error, if there is one to print, and returns the status.
 func report(stderr io.Writer, err error) int {
-	var exit *exitError
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitOK
-	case !errors.As(err, &exit):
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) {
 		exit = &exitError{exitNo, err}
-	case exit.err == nil:
+	}
+	if exit.err == nil || errors.Is(exit.err, syscall.EPIPE) { // nobody reads on
 		return exit.status
 	}
 	// Joined errors are one line as well.
