@@ -17,7 +17,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,6 +42,9 @@ type bench struct {
 
 	dir string
 	out io.Writer
+	// signs is whether the server can sign JWTs, and audits whether it can
+	// write an audit log.
+	signs, audits bool
 }
 
 func main() {
@@ -74,18 +80,31 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	if b.dir, err = os.MkdirTemp("", "sneckload"); err != nil {
 		return err
 	}
-	if b.Sneck != "" {
-		b.Sneck, err = filepath.Abs(b.Sneck)
+	if b.Sneck == "" {
+		b.Sneck = filepath.Join(b.dir, "sneck")
+		build := exec.CommandContext(ctx, "go", "build", "-o", b.Sneck, "github.com/sneckauth/sneck/cmd/sneck")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return fmt.Errorf("build sneck: %w (hint: run it in the repository, or set --sneck)", err)
+		}
+	}
+	if b.Sneck, err = filepath.Abs(b.Sneck); err != nil {
 		return err
 	}
-	b.Sneck = filepath.Join(b.dir, "sneck")
-	build := exec.CommandContext(ctx, "go", "build", "-o", b.Sneck, "github.com/sneckauth/sneck/cmd/sneck")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build sneck: %w (hint: run it in the repository, or set --sneck)", err)
+	help, err := exec.CommandContext(ctx, b.Sneck, "serve", "--help").Output()
+	if err != nil {
+		return fmt.Errorf("%s serve --help: %w", b.Sneck, err)
+	}
+	b.audits = bytes.Contains(help, []byte("--audit"))
+	if b.signs = bytes.Contains(help, []byte("--sealing-key")); b.signs {
+		var key [32]byte
+		rand.Read(key[:])
+		return os.WriteFile(b.sealingKey(), []byte(base64.StdEncoding.EncodeToString(key[:])), 0o600)
 	}
 	return nil
 }
+
+func (b *bench) sealingKey() string { return filepath.Join(b.dir, "sealing-key") }
 
 // say says what is being done.
 func (b *bench) say(format string, args ...any) {

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -34,8 +35,12 @@ type target struct {
 	pg      *pgserver.Server
 	logged  *tail
 
-	app, api credentials // clients, if it is an authorization server
+	clients // if it is an authorization server
 }
+
+// clients are those of an authorization server: an application, one whose
+// tokens are JWTs, unless the server has none, and an API.
+type clients struct{ app, jwt, api credentials }
 
 type credentials struct {
 	ID     string `json:"client_id"`
@@ -150,11 +155,11 @@ type deployment struct {
 	data string
 	pg   *pgserver.Server
 
-	app, api credentials
+	clients
 }
 
-// deploy makes a database of the kind, sqlite or postgres, in an empty
-// directory, and registers an application and an API.
+// deploy makes a database of the kind, sqlite or postgres, and registers the
+// clients.
 func (b *bench) deploy(ctx context.Context, kind string) (_ *deployment, err error) {
 	d := &deployment{name: kind}
 	switch kind {
@@ -172,6 +177,9 @@ func (b *bench) deploy(ctx context.Context, kind string) (_ *deployment, err err
 		b.register(ctx, d.data, &d.app, "--id", "app", "--scope", "read", "--audience", "https://api.example.com"),
 		b.register(ctx, d.data, &d.api, "--id", "api", "--introspect", "--serves", "https://api.example.com"),
 	)
+	if err == nil && b.signs {
+		err = b.register(ctx, d.data, &d.jwt, "--id", "jwt", "--scope", "read", "--audience", "https://api.example.com", "--token-format", "jwt")
+	}
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -199,11 +207,18 @@ func (b *bench) register(ctx context.Context, data string, c *credentials, args 
 
 // serve starts the server on its data.
 func (b *bench) serve(d *deployment) (*target, error) {
-	t, err := startProcess(b.Sneck, "serve", "--data", d.data, "--listen", "127.0.0.1:0")
+	args := []string{"serve", "--data", d.data, "--listen", "127.0.0.1:0"}
+	if b.signs {
+		args = append(args, "--sealing-key", b.sealingKey())
+	}
+	if b.audits {
+		args = append(args, "--audit", filepath.Join(b.dir, "audit.jsonl"))
+	}
+	t, err := startProcess(b.Sneck, args...)
 	if err != nil {
 		return nil, err
 	}
-	t.name, t.pg, t.app, t.api = d.name, d.pg, d.app, d.api
+	t.name, t.pg, t.clients = d.name, d.pg, d.clients
 	return t, nil
 }
 
@@ -220,8 +235,10 @@ func (t *target) post(path string, c credentials, form ...string) []byte {
 }
 
 // tokenRequest asks for a token.
-func (t *target) tokenRequest() []byte {
-	return t.post("/token", t.app, "grant_type", "client_credentials", "scope", "read")
+func (t *target) tokenRequest() []byte { return t.tokenRequestOf(t.app) }
+
+func (t *target) tokenRequestOf(c credentials) []byte {
+	return t.post("/token", c, "grant_type", "client_credentials", "scope", "read")
 }
 
 // tokens gets some live tokens.
