@@ -92,9 +92,37 @@ func TestKilledServersForgetNothing(t *testing.T) {
 		}
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, pg.Stop()) })
+		t.Run("commands", func(t *testing.T) { commandsOn(t, pg.URL()) })
 		c := &crash{data: pg.URL(), pg: pg}
 		c.run(t, rounds, length, "serve", "approving", "postgres")
 	})
+}
+
+// commandsOn runs what the scripts run on a directory.
+func commandsOn(t *testing.T, data string) {
+	for _, step := range []struct {
+		status         int
+		stdout, stderr string
+		args           []string
+	}{
+		{exitOK, "client    app\n", "", []string{"client", "create", "--id", "app", "--scope", "a", "--audience", "api"}},
+		{exitNo, "", `client "app" exists already`, []string{"client", "create", "--id", "app", "--introspect"}},
+		{exitOK, "app  gets a\n", "", []string{"client", "list"}},
+		{exitOK, `"client_id":"app"`, "", []string{"client", "show", "app", "--json"}},
+		{exitOK, `{"expired":0,"deleted":0,"dry_run":true}`, "", []string{"tokens", "clear", "--dry-run", "--json"}},
+		{exitOK, "deleted 0 expired records\n", "", []string{"tokens", "clear"}},
+		{exitOK, "deleted client app and 0 records", "", []string{"client", "delete", "app"}},
+		{exitNo, "", "there is no client \"app\" in postgres:///postgres (hint: ", []string{"client", "show", "app"}},
+	} {
+		status, stdout, stderr := inProcess(t, append(step.args, "--data", data)...)
+		assert.Equal(t, step.status, status, "%q: %s", step.args, stderr)
+		assert.Contains(t, stdout, step.stdout, "%q", step.args)
+		assert.Contains(t, stderr, step.stderr, "%q", step.args)
+	}
+	status, _, stderr := inProcess(t, "client", "list", "--data", "postgres://nobody:hidden@127.0.0.1:1/none")
+	assert.Equal(t, exitNo, status)
+	assert.Contains(t, stderr, "(hint: look at --data and at the PostgreSQL server)")
+	assert.NotContains(t, stderr, "hidden")
 }
 
 // A crash is a series of rounds on one database.

@@ -50,29 +50,37 @@ type bench struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "sneckload:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
 	var cli struct {
 		bench
 		Compare compareCommand `cmd:"" help:"Compare the endpoints with a handler that does nothing."`
 		Clean   cleanCommand   `cmd:"" help:"Measure the token endpoint while what has expired is deleted."`
 		Empty   emptyCommand   `cmd:"" hidden:""`
 	}
-	command := kong.Parse(&cli, kong.Name("sneckload"), kong.Description("Measure what the authorization server costs."))
+	parser, err := kong.New(&cli, kong.Name("sneckload"), kong.Description("Measure what the authorization server costs."))
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return fmt.Errorf("%w (hint: sneckload --help)", err)
+	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	b := &cli.bench
-	b.out = os.Stdout
-	err := func() error {
-		if command.Command() != "empty" {
-			if err := b.prepare(ctx); err != nil {
-				return err
-			}
-			defer os.RemoveAll(b.dir)
+	b.out = out
+	if command.Command() != "empty" {
+		if err := b.prepare(ctx); err != nil {
+			return err
 		}
-		return command.Run(b)
-	}()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "sneckload:", err)
-		os.Exit(1)
+		defer os.RemoveAll(b.dir)
 	}
+	return command.Run(b)
 }
 
 // prepare makes a directory, and the server unless there is one.
