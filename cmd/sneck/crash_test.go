@@ -267,8 +267,12 @@ func (c *crash) codeAndRefreshes(server string, m *memory) {
 	if err != nil {
 		panic(err)
 	}
+	code := to.Query().Get("code")
+	if code == "" { // "temporarily_unavailable", without its database
+		return
+	}
 	form := url.Values{
-		"grant_type": {"authorization_code"}, "code": {to.Query().Get("code")},
+		"grant_type": {"authorization_code"}, "code": {code},
 		"redirect_uri": {crashCallback}, "code_verifier": {crashVerifier},
 	}
 	for range 5 {
