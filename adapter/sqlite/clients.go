@@ -8,16 +8,24 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/sneckauth/sneck/authserver"
 )
 
 // Client implements [authserver.Clients].
 func (s *Store) Client(ctx context.Context, id string) (client *authserver.Client, err error) {
+	if err := s.alive(ctx); err != nil {
+		return nil, err
+	}
+	if client := s.clients.get(id); client != nil {
+		return client, nil
+	}
 	err = s.read(ctx, func(c *conn) (err error) {
+		asked := time.Now()
 		data, err := c.clientData(id)
 		if err == nil {
-			client, err = s.clients.decode(id, data)
+			client, err = s.clients.decode(id, data, asked)
 		}
 		return err
 	})
@@ -44,7 +52,7 @@ func (s *Store) ListClients(ctx context.Context, after string, limit int) (list 
 		err := c.query(func(row []driver.Value) error {
 			id, _ := row[0].(string)
 			data, _ := row[1].([]byte)
-			client, err := s.clients.decode(id, data)
+			client, err := decodeClient(id, data)
 			list = append(list, client)
 			return err
 		}, `SELECT id, data FROM clients WHERE id > ? ORDER BY id LIMIT ?`, after, int64(max(limit, 0)))
@@ -56,40 +64,67 @@ func (s *Store) ListClients(ctx context.Context, after string, limit int) (list 
 	return list, err
 }
 
-// decoded keeps clients with what they were decoded from: most requests are
-// from few clients, and decoding one takes longer than reading it. What is
-// read decides; so a client that has changed is never used.
-type decoded struct {
-	mu   sync.Mutex
-	byID map[string]decodedClient
+// recentFor is how long a client that was read may be used again. Whoever
+// changes one waits for as long, in whichever process, so that the change
+// counts everywhere when the call returns.
+const recentFor = 100 * time.Millisecond
+
+// settle waits until nobody uses what was read before now.
+func settle(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(recentFor):
+		return nil
+	}
 }
 
-type decodedClient struct {
+// recent keeps the clients that were read: most requests are from few of them,
+// thousands of times a second. One that is no longer recent is read again, and
+// decoded if it has changed.
+type recent struct {
+	mu   sync.RWMutex
+	byID map[string]recentClient
+}
+
+type recentClient struct {
 	data   []byte
 	client *authserver.Client
+	asked  time.Time // before it was read
 }
 
-// maxDecoded is how many clients are kept.
-const maxDecoded = 1000
+// maxRecent is how many clients are kept.
+const maxRecent = 10_000
 
-func (d *decoded) decode(id string, data []byte) (*authserver.Client, error) {
-	d.mu.Lock()
-	known := d.byID[id]
-	d.mu.Unlock()
-	if known.client != nil && bytes.Equal(known.data, data) {
-		return known.client, nil
+func (r *recent) get(id string) *authserver.Client {
+	r.mu.RLock()
+	known := r.byID[id]
+	r.mu.RUnlock()
+	if known.client == nil || time.Since(known.asked) >= recentFor {
+		return nil
 	}
-	client, err := decodeClient(id, data)
-	if err != nil {
-		return nil, err
+	return known.client
+}
+
+func (r *recent) decode(id string, data []byte, asked time.Time) (*authserver.Client, error) {
+	r.mu.RLock()
+	known := r.byID[id]
+	r.mu.RUnlock()
+	if known.client == nil || !bytes.Equal(known.data, data) {
+		client, err := decodeClient(id, data)
+		if err != nil {
+			return nil, err
+		}
+		known = recentClient{data: data, client: client}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.byID == nil || len(d.byID) >= maxDecoded {
-		d.byID = map[string]decodedClient{}
+	known.asked = asked
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byID == nil || len(r.byID) >= maxRecent {
+		r.byID = map[string]recentClient{}
 	}
-	d.byID[id] = decodedClient{data, client}
-	return client, nil
+	r.byID[id] = known
+	return known.client, nil
 }
 
 func decodeClient(id string, data []byte) (*authserver.Client, error) {
@@ -107,7 +142,11 @@ func (s *Store) CreateClient(ctx context.Context, c *authserver.Client) error {
 
 // PutClient implements [authserver.ClientRegistry].
 func (s *Store) PutClient(ctx context.Context, c *authserver.Client) error {
-	return s.writeClient(ctx, c, `INSERT INTO clients (id, data) VALUES (?, ?) ON CONFLICT DO UPDATE SET data = excluded.data`)
+	err := s.writeClient(ctx, c, `INSERT INTO clients (id, data) VALUES (?, ?) ON CONFLICT DO UPDATE SET data = excluded.data`)
+	if err != nil {
+		return err
+	}
+	return settle(ctx)
 }
 
 // writeClient runs a statement that takes an ID and data. It returns ErrExists
@@ -135,7 +174,7 @@ func (s *Store) writeClient(ctx context.Context, c *authserver.Client, query str
 
 // UpgradeSecret implements [authserver.SecretUpgrader].
 func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) error {
-	return s.writer.do(ctx, func(w *writer) error {
+	err := s.writer.do(ctx, func(w *writer) error {
 		data, err := w.clientData(clientID)
 		if errors.Is(err, authserver.ErrNotFound) {
 			return err
@@ -158,12 +197,20 @@ func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) er
 		_, err = w.exec(`UPDATE clients SET data = ? WHERE id = ?`, data, clientID)
 		return failed(err)
 	})
+	if err != nil {
+		return err
+	}
+	return settle(ctx)
 }
 
 // DeleteClient implements [authserver.ClientRegistry].
 func (s *Store) DeleteClient(ctx context.Context, id string) error {
-	return s.writer.do(ctx, func(w *writer) error {
+	err := s.writer.do(ctx, func(w *writer) error {
 		_, err := w.exec(`DELETE FROM clients WHERE id = ?`, id)
 		return failed(err)
 	})
+	if err != nil {
+		return err
+	}
+	return settle(ctx)
 }

@@ -34,7 +34,7 @@ type Store struct {
 	writer  *writer
 	readers chan *conn // those that nobody uses
 	opened  int        // readers
-	clients decoded
+	clients recent
 
 	closed   chan struct{}
 	closing  sync.Once
@@ -118,13 +118,8 @@ func open(ctx context.Context, path string) (_ *Store, err error) {
 // read runs f with a connection to read from. There is one for as many
 // goroutines as can run, and the others wait.
 func (s *Store) read(ctx context.Context, f func(c *conn) error) error {
-	if err := ctx.Err(); err != nil {
+	if err := s.alive(ctx); err != nil {
 		return err
-	}
-	select {
-	case <-s.closed:
-		return ErrClosed
-	default:
 	}
 	select {
 	case c := <-s.readers:
@@ -134,6 +129,19 @@ func (s *Store) read(ctx context.Context, f func(c *conn) error) error {
 		return ctx.Err()
 	case <-s.closed:
 		return ErrClosed
+	}
+}
+
+// alive returns why nothing is to be done any more.
+func (s *Store) alive(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-s.closed:
+		return ErrClosed
+	default:
+		return nil
 	}
 }
 
