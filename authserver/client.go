@@ -27,6 +27,10 @@ type Clients interface {
 // not need it; commands and pages that manage clients do.
 type ClientRegistry interface {
 	Clients
+	// CreateClient adds a client, after it was checked, or returns ErrExists
+	// if there is one with the same ID. Of several calls with one ID at the
+	// same time exactly one succeeds.
+	CreateClient(ctx context.Context, c *Client) error
 	// PutClient adds a client or replaces the one with the same ID, after it
 	// was checked.
 	PutClient(ctx context.Context, c *Client) error

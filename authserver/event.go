@@ -205,6 +205,13 @@ type observedClients struct {
 	observe func(context.Context, Event) error
 }
 
+func (o observedClients) CreateClient(ctx context.Context, c *Client) error {
+	if err := o.ClientRegistry.CreateClient(ctx, c); err != nil {
+		return err
+	}
+	return o.observe(ctx, Event{Kind: EventClientCreated, Time: time.Now().UTC(), Client: c.ID, Scopes: c.Scopes})
+}
+
 func (o observedClients) PutClient(ctx context.Context, c *Client) error {
 	kind := EventClientChanged
 	if _, err := o.Client(ctx, c.ID); errors.Is(err, ErrNotFound) {

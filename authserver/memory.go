@@ -26,6 +26,7 @@ type Memory struct {
 
 var (
 	_ Store          = (*Memory)(nil)
+	_ ExpiredCounter = (*Memory)(nil)
 	_ ClientRegistry = (*Memory)(nil)
 	_ SecretUpgrader = (*Memory)(nil)
 )
@@ -74,14 +75,13 @@ func (m *Memory) Spend(ctx context.Context, s Spend) (Record, error) {
 		return Record{}, err
 	}
 	r := m.records[s.Key]
-	switch {
-	case r == nil:
+	if r == nil {
 		return Record{}, ErrNotFound
-	case r.ExpiredAt(s.Now):
-		return clone(*r), ErrExpired
-	case !r.Spent.IsZero() && !s.Now.Before(r.Spent.Add(s.Grace)):
-		return clone(*r), ErrSpent
-	case !m.free(s.Yield):
+	}
+	if err := s.Refusal(*r); err != nil {
+		return clone(*r), err
+	}
+	if !m.free(s.Yield) {
 		return Record{}, ErrExists
 	}
 	before := clone(*r)
@@ -142,6 +142,22 @@ func (m *Memory) DeleteExpired(ctx context.Context, before time.Time, limit int)
 		}
 	}
 	return n, ctx.Err()
+}
+
+// CountExpired implements [ExpiredCounter].
+func (m *Memory) CountExpired(ctx context.Context, before time.Time) (int64, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	var n int64
+	for _, r := range m.records {
+		if !r.Expires.IsZero() && !r.Expires.After(before) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 func (m *Memory) free(records []Record) bool {

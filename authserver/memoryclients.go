@@ -19,8 +19,17 @@ func (m *Memory) Client(ctx context.Context, id string) (*Client, error) {
 	return nil, ErrNotFound
 }
 
+// CreateClient implements [ClientRegistry].
+func (m *Memory) CreateClient(ctx context.Context, c *Client) error {
+	return m.writeClient(ctx, c, false)
+}
+
 // PutClient implements [ClientRegistry].
 func (m *Memory) PutClient(ctx context.Context, c *Client) error {
+	return m.writeClient(ctx, c, true)
+}
+
+func (m *Memory) writeClient(ctx context.Context, c *Client, replace bool) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
@@ -28,6 +37,9 @@ func (m *Memory) PutClient(ctx context.Context, c *Client) error {
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if m.clients[c.ID] != nil && !replace {
+		return ErrExists
 	}
 	m.clients[c.ID] = c.clone()
 	return nil

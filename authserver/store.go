@@ -51,11 +51,24 @@ type Store interface {
 	// not revoke everything.
 	Revoke(ctx context.Context, which Selector) (int64, error)
 
-	// DeleteExpired deletes up to limit records whose Expires is set and not
-	// after before, and returns how many. Fewer than limit means that no more
-	// are left. It must not keep other callers waiting for long, so callers
-	// keep the limit small.
+	// DeleteExpired deletes records whose Expires is set and not after before,
+	// about limit of them, and returns how many. Zero means that there is
+	// nothing to delete now; after any other number callers call it again.
+	//
+	// A store that deletes many at the price of few, as by emptying a
+	// partition, may exceed the limit, and may keep expired records until all
+	// that it deletes together have expired. It must not keep other callers
+	// waiting for long.
 	DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error)
+}
+
+// An ExpiredCounter is a [Store] that can say beforehand what DeleteExpired
+// would delete, for those who want to look first or to see how far it is.
+type ExpiredCounter interface {
+	// CountExpired returns how many records DeleteExpired would delete with
+	// the same time, called until it returns zero. A large number may be an
+	// estimate.
+	CountExpired(ctx context.Context, before time.Time) (int64, error)
 }
 
 var (
@@ -138,12 +151,27 @@ type Spend struct {
 	Now time.Time
 	// Grace is how long after it was first spent a record may be spent again,
 	// for clients that have lost the answer: while Now is before Spent plus
-	// Grace. Spent remains the time of the first use.
+	// Grace. Spent remains the time of the first use. Without Grace it may
+	// never, even if Now is before Spent: of two steps at a time the later one
+	// may take place first, and clocks of servers differ.
 	Grace time.Duration
 	// Keep means that the record must be usable, but is not marked as spent.
 	Keep bool
 	// Yield holds the records to write.
 	Yield []Record
+}
+
+// Refusal returns ErrExpired or ErrSpent if the step is to be refused because of
+// the marks of the record, and else nil. Stores use it where nothing else can
+// change these marks before they are written.
+func (s Spend) Refusal(r Record) error {
+	switch {
+	case r.ExpiredAt(s.Now):
+		return ErrExpired
+	case !r.Spent.IsZero() && (s.Grace <= 0 || !s.Now.Before(r.Spent.Add(s.Grace))):
+		return ErrSpent
+	}
+	return nil
 }
 
 // A Selector matches the records that have all of the non-zero fields.

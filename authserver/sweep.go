@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -12,7 +13,8 @@ type Sweep struct {
 	// Interval is the time from one round to the next; zero means that
 	// nothing is deleted until somebody calls DeleteExpired.
 	Interval time.Duration
-	// BatchSize is how many records are deleted at once; zero means 10,000.
+	// BatchSize is how many records are deleted at once; zero means 10,000,
+	// and more than MaxSweepBatch is an error.
 	BatchSize int
 	// Pause is the time between two batches, for others to use the store;
 	// zero means 10 milliseconds.
@@ -23,16 +25,18 @@ type Sweep struct {
 	Retain time.Duration
 }
 
+// MaxSweepBatch is the largest Sweep.BatchSize.
+const MaxSweepBatch = 1000000
+
 const (
 	defaultSweepBatch  = 10000
-	maxSweepBatch      = 1000000
 	defaultSweepPause  = 10 * time.Millisecond
 	defaultSweepRetain = time.Hour
 )
 
 func (s *Sweep) prepare() error {
-	if s.Interval < 0 || s.Pause < 0 || s.Retain < 0 || s.BatchSize < 0 || s.BatchSize > maxSweepBatch {
-		return fmt.Errorf("authserver: Sweep %+v has a negative member or a batch of more than %d", *s, maxSweepBatch)
+	if s.Interval < 0 || s.Pause < 0 || s.Retain < 0 || s.BatchSize < 0 || s.BatchSize > MaxSweepBatch {
+		return fmt.Errorf("authserver: Sweep %+v has a negative member or a batch of more than %d", *s, MaxSweepBatch)
 	}
 	if s.BatchSize == 0 {
 		s.BatchSize = defaultSweepBatch
@@ -74,6 +78,20 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
+// CountExpired returns how many records DeleteExpired would delete now, or an
+// error that wraps errors.ErrUnsupported if the store is no [ExpiredCounter].
+func (s *Server) CountExpired(ctx context.Context) (int64, error) {
+	counter, ok := s.config.Store.(ExpiredCounter)
+	if !ok {
+		return 0, fmt.Errorf("authserver: count expired records: the store can not: %w", errors.ErrUnsupported)
+	}
+	n, err := counter.CountExpired(ctx, s.config.Now().Add(-s.config.Sweep.Retain))
+	if err != nil {
+		return 0, fmt.Errorf("authserver: count expired records: %w", err)
+	}
+	return n, nil
+}
+
 // DeleteExpired deletes all records that have been expired for at least
 // Config.Sweep.Retain, batch by batch, and returns how many. After each batch
 // it calls progress, unless that is nil, with the number so far.
@@ -87,11 +105,11 @@ func (s *Server) DeleteExpired(ctx context.Context, progress func(deleted int64)
 		if err != nil {
 			return total, fmt.Errorf("authserver: delete expired records: %w", err)
 		}
+		if n == 0 {
+			return total, s.observeSwept(ctx, total)
+		}
 		if progress != nil {
 			progress(total)
-		}
-		if n < int64(sweep.BatchSize) {
-			return total, s.observeSwept(ctx, total)
 		}
 		select {
 		case <-ctx.Done():

@@ -113,6 +113,7 @@ func choose(resources []string, allowed func(string) bool) ([]string, error) {
 
 // allowedScopes returns what the client can be granted at all.
 func (s *Server) allowedScopes(ctx context.Context, client *Client, r scopes.Request) (scopes.Set, error) {
+	r.Registered = client.Scopes
 	available, err := s.config.Scopes.Available(ctx, r)
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("ask for available scopes: %w", err))
@@ -139,6 +140,7 @@ func (s *Server) grantScopes(ctx context.Context, client *Client, asked string, 
 	}
 	standard := client.DefaultScopes
 	if len(standard) == 0 {
+		r.Registered = client.Scopes
 		if standard, err = s.config.Scopes.Default(ctx, r); err != nil {
 			return nil, unavailable(fmt.Errorf("ask for default scopes: %w", err))
 		}

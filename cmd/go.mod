@@ -4,8 +4,10 @@ go 1.26.0
 
 require (
 	github.com/alecthomas/kong v1.17.0
+	github.com/jackc/pgx/v5 v5.12.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/sneckauth/sneck v0.0.0
+	github.com/sneckauth/sneck/adapter/postgres v0.0.0
 	github.com/sneckauth/sneck/adapter/sqlite v0.0.0
 	github.com/sneckauth/sneck/adapter/webauthn v0.0.0
 	github.com/stretchr/testify v1.12.1
@@ -27,6 +29,9 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
 	github.com/hashicorp/go-retryablehttp v0.7.8 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
@@ -35,7 +40,9 @@ require (
 	github.com/x448/float16 v0.8.4 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.59.0 // indirect
+	golang.org/x/sync v0.25.0 // indirect
 	golang.org/x/sys v0.50.0 // indirect
+	golang.org/x/text v0.44.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
 	modernc.org/libc v1.80.1 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
@@ -45,6 +52,7 @@ require (
 
 replace (
 	github.com/sneckauth/sneck => ..
+	github.com/sneckauth/sneck/adapter/postgres => ../adapter/postgres
 	github.com/sneckauth/sneck/adapter/sqlite => ../adapter/sqlite
 	github.com/sneckauth/sneck/adapter/webauthn => ../adapter/webauthn
 )

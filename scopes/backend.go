@@ -26,6 +26,9 @@ type Request struct {
 	Subject string
 	// Audience lists the resource servers that the token will be meant for.
 	Audience []string
+	// Registered is what the client's own record allows, for a backend that
+	// has nothing to add to it.
+	Registered Set
 }
 
 // A Backend says which scopes there are. It answers three questions, of which

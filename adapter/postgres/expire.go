@@ -17,19 +17,19 @@ const (
 	// lockPatience is how long everybody waits at worst because a partition is
 	// about to be emptied that somebody reads.
 	lockPatience = 100 * time.Millisecond
+	// maxCount is up to where records are counted before they are deleted
+	// together. Reading more of them would disturb others more than deleting.
+	maxCount = 10_000
 )
 
 // DeleteExpired implements [authserver.Store]. It empties the partitions in
 // which everything has expired, which takes no time however full they are, and
 // may so delete more than limit records; the number does not account for what
-// is revoked meanwhile. Unless Config.DropOnly is set, it also deletes records
+// is revoked meanwhile, and above ten thousand it is an estimate. Unless Config.DropOnly is set, it also deletes records
 // from other partitions one by one, up to the limit.
 func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.alive(ctx); err != nil {
 		return 0, err
-	}
-	if s.closed.Load() {
-		return 0, ErrClosed
 	}
 	if limit <= 0 {
 		return 0, nil
@@ -62,9 +62,9 @@ func (s *Store) empty(ctx context.Context, slot int16, before time.Time) (n int6
 			return err
 		}
 		// Counting takes long, and so is done before others have to wait.
-		var count int64
-		if err := conn.QueryRow(ctx, `SELECT count(*) FROM `+table).Scan(&count); err != nil {
-			return &undone{err}
+		count, err := about(ctx, conn, table)
+		if err != nil {
+			return err
 		}
 		if count == 0 || count < minDrop && !s.dropOnly {
 			return nil
@@ -93,6 +93,59 @@ func (s *Store) empty(ctx context.Context, slot int16, before time.Time) (n int6
 		return failed(err)
 	})
 	return n, err
+}
+
+// about returns how many records a partition has.
+func about(ctx context.Context, conn *pgx.Conn, table string) (n int64, err error) {
+	err = conn.QueryRow(ctx, fmt.Sprintf(`SELECT count(*) FROM (SELECT FROM %s LIMIT %d) AS few`, table, maxCount+1)).Scan(&n)
+	if err != nil || n <= maxCount {
+		return n, undo(err)
+	}
+	// What PostgreSQL has seen written and deleted, reported after a moment and
+	// forgotten in a crash, or what it found when it last looked.
+	err = conn.QueryRow(ctx, `SELECT greatest($1, pg_stat_get_live_tuples(oid), reltuples::bigint) FROM pg_class WHERE oid = $2::regclass`,
+		n, table).Scan(&n)
+	return n, undo(err)
+}
+
+// undo says of an error that nothing has changed.
+func undo(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &undone{err}
+}
+
+// CountExpired implements [authserver.ExpiredCounter].
+func (s *Store) CountExpired(ctx context.Context, before time.Time) (total int64, err error) {
+	if err := s.alive(ctx); err != nil {
+		return 0, err
+	}
+	err = s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		total = 0
+		return undo(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+				return err
+			}
+			for slot := range slots {
+				table := fmt.Sprintf("records_%d", slot)
+				if s.dropOnly && slot != slotRest {
+					if whole, err := expired(ctx, tx, table, before); err != nil {
+						return err
+					} else if !whole {
+						continue
+					}
+				}
+				var n int64
+				if err := tx.QueryRow(ctx, `SELECT count(*) FROM `+table+` WHERE expires <= $1`, before.UnixMicro()).Scan(&n); err != nil {
+					return err
+				}
+				total += n
+			}
+			return nil
+		}))
+	})
+	return total, answer(err)
 }
 
 // expired reports whether there are records and all of them have expired.

@@ -21,6 +21,7 @@ import (
 func TestStore(t *testing.T) {
 	storetest.Test(t, func(t *testing.T) authserver.Store { return open(t, postgres.Config{Schema: schema(t)}) })
 	storetest.TestLister(t, func(t *testing.T) authserver.Lister { return open(t, postgres.Config{Schema: schema(t)}) })
+	storetest.TestClients(t, func(t *testing.T) authserver.ClientRegistry { return open(t, postgres.Config{Schema: schema(t)}) })
 }
 
 func TestReopen(t *testing.T) {
@@ -36,10 +37,11 @@ func TestReopen(t *testing.T) {
 		})
 }
 
-// The kit's callers are spread over two servers that share the tables.
+// The kit's callers are spread over two servers that share the tables, and
+// that only ever delete whole partitions.
 func TestTwoServers(t *testing.T) {
 	storetest.Test(t, func(t *testing.T) authserver.Store {
-		config := postgres.Config{Schema: schema(t), Writers: 2, Readers: 2}
+		config := postgres.Config{Schema: schema(t), DropOnly: true}
 		return &twoServers{servers: [2]*postgres.Store{open(t, config), open(t, config)}}
 	})
 }
@@ -163,6 +165,16 @@ func TestClients(t *testing.T) {
 	got, err = s.Client(t.Context(), "app")
 	require.NoError(t, err)
 	assert.Equal(t, "changed", got.Name)
+
+	better := authserver.HashGenerated("y")
+	require.NoError(t, s.UpgradeSecret(t.Context(), "app", "$sha256$another", better))
+	require.NoError(t, s.UpgradeSecret(t.Context(), "app", app.Secrets[0].Hash, better))
+	got, err = other.Client(t.Context(), "app")
+	require.NoError(t, err)
+	assert.Equal(t, []authserver.Secret{{Hash: better, Expires: app.Secrets[0].Expires}}, got.Secrets)
+	for _, id := range []string{"nobody", "\x00"} {
+		require.ErrorIs(t, s.UpgradeSecret(t.Context(), id, "", better), authserver.ErrNotFound)
+	}
 
 	require.Error(t, s.PutClient(t.Context(), &authserver.Client{}))
 	require.NoError(t, other.DeleteClient(t.Context(), "app"))

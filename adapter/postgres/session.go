@@ -27,6 +27,9 @@ func isUndone(err error) bool {
 // failed says what an error of a transaction means. After one that ends only
 // the statement, the transaction can not be committed any more.
 func failed(err error) error {
+	if err == nil {
+		return nil
+	}
 	var e *pgconn.PgError
 	if errors.As(err, &e) && e.SeverityUnlocalized == "ERROR" || pgconn.SafeToRetry(err) {
 		return &undone{err}

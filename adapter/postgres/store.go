@@ -37,9 +37,9 @@ type Config struct {
 	// underscores.
 	Schema string
 	// Writers and Readers are how many connections write and read at the same
-	// time, each for many callers; zero means 2. Three more are for all else.
-	// More of them help if the database has more than two cores, and do harm
-	// if not: fewer calls share each commit.
+	// time, each for many callers; zero means 1. Four more are for all else.
+	// More of them help if the database has many cores or is far away, and do
+	// harm if not: fewer calls share each commit.
 	Writers, Readers int
 	// Queue is how many calls of a kind may wait for a connection before
 	// others wait for room; zero means 4,096.
@@ -60,10 +60,10 @@ type Config struct {
 }
 
 const (
-	defaultConns = 2
+	defaultConns = 1
 	maxConns     = 1000
-	// extraConns are for revocations, clients, and deleting.
-	extraConns       = 3
+	// extraConns are for revocations, reading and writing clients, and deleting.
+	extraConns       = 4
 	defaultQueue     = 4096
 	defaultShortLife = 2 * time.Hour
 	defaultLongLife  = 32 * 24 * time.Hour
@@ -118,12 +118,17 @@ type Store struct {
 	reads   *queue[authserver.Key, authserver.Record]
 	revokes *queue[authserver.Selector, int64]
 
+	clientReads *queue[string, *authserver.Client]
+	recent      recent
+
 	closed atomic.Bool
 }
 
 var (
-	_ authserver.Store   = (*Store)(nil)
-	_ authserver.Clients = (*Store)(nil)
+	_ authserver.Store          = (*Store)(nil)
+	_ authserver.ExpiredCounter = (*Store)(nil)
+	_ authserver.ClientRegistry = (*Store)(nil)
+	_ authserver.SecretUpgrader = (*Store)(nil)
 )
 
 // ErrClosed means that the store was closed.
@@ -163,6 +168,7 @@ func Open(ctx context.Context, url string, config Config) (*Store, error) {
 	s.writes = newQueue(config.Queue, config.Writers, maxWrites, s.write)
 	s.reads = newQueue(config.Queue, config.Readers, maxReads, s.read)
 	s.revokes = newQueue(config.Queue, 1, maxRevokes, s.revoke)
+	s.clientReads = newQueue(config.Queue, 1, maxClientReads, s.readClients)
 	return s, nil
 }
 
@@ -199,6 +205,7 @@ func (s *Store) Close() error {
 	closing.Go(s.writes.close)
 	closing.Go(s.reads.close)
 	closing.Go(s.revokes.close)
+	closing.Go(s.clientReads.close)
 	closing.Wait()
 	s.pool.Close()
 	return nil

@@ -2,7 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"errors"
+	"database/sql/driver"
+	"fmt"
 
 	"github.com/sneckauth/sneck/authserver"
 )
@@ -11,10 +12,7 @@ var _ authserver.Lister = (*Store)(nil)
 
 // List implements [authserver.Lister]. By client alone it reads the whole
 // table; by family or subject it is quick.
-func (s *Store) List(ctx context.Context, kind authserver.Kind, which authserver.Selector, after authserver.Key, limit int) (_ []authserver.Record, err error) {
-	if s.closed.Load() {
-		return nil, ErrClosed
-	}
+func (s *Store) List(ctx context.Context, kind authserver.Kind, which authserver.Selector, after authserver.Key, limit int) (list []authserver.Record, err error) {
 	where, args := selector(which)
 	if len(args) == 0 {
 		return nil, errZeroSelector
@@ -25,18 +23,15 @@ func (s *Store) List(ctx context.Context, kind authserver.Kind, which authserver
 		query += ` AND kind = ?`
 		args = append(args, string(kind))
 	}
-	rows, err := s.readers.QueryContext(ctx, query+` ORDER BY key LIMIT ?`, append(args, max(limit, 0))...)
+	err = s.read(ctx, func(c *conn) error {
+		return c.query(func(row []driver.Value) error {
+			r, err := decodeRecord(row)
+			list = append(list, r)
+			return err
+		}, query+` ORDER BY key LIMIT ?`, append(args, int64(max(limit, 0)))...)
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sqlite: list records: %w", err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	var list []authserver.Record
-	for rows.Next() {
-		r, err := scanRecord(rows)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, r)
-	}
-	return list, rows.Err()
+	return list, nil
 }

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -19,24 +18,23 @@ const applicationID = 0x736e636b
 // migrate brings the tables up to date. Each migration runs once, in the order
 // of their names, with all others or not at all; the number of those that have
 // run is the file's user_version.
-func migrate(ctx context.Context, conn *sql.Conn) (err error) {
+func migrate(ctx context.Context, c *conn) (err error) {
 	// The write lock is taken first, so that two processes that start at once
 	// do not migrate both.
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := c.script(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			_, rollback := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-			err = errors.Join(err, rollback)
+			err = errors.Join(err, c.script(context.WithoutCancel(ctx), "ROLLBACK"))
 		}
 	}()
-	var id, version, tables int
-	err = conn.QueryRowContext(ctx, `SELECT a.application_id, u.user_version, (SELECT count(*) FROM sqlite_schema)
-		FROM pragma_application_id a, pragma_user_version u`).Scan(&id, &version, &tables)
+	found, err := c.numbers(`SELECT a.application_id, u.user_version, (SELECT count(*) FROM sqlite_schema)
+		FROM pragma_application_id a, pragma_user_version u`)
 	if err != nil {
 		return err
 	}
+	id, version, tables := found[0], int(found[1]), found[2]
 	if id != applicationID && (tables > 0 || version > 0) {
 		return errors.New("the file belongs to another program")
 	}
@@ -57,14 +55,14 @@ func migrate(ctx context.Context, conn *sql.Conn) (err error) {
 		if err != nil {
 			return err
 		}
-		if _, err := conn.ExecContext(ctx, string(script)); err != nil {
+		if err := c.script(ctx, string(script)); err != nil {
 			return fmt.Errorf("migration %s: %w", name, err)
 		}
 		// Pragmas take no parameters.
-		if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version+i+1)); err != nil {
+		err = c.script(ctx, fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version+i+1))
+		if err != nil {
 			return err
 		}
 	}
-	_, err = conn.ExecContext(ctx, "COMMIT")
-	return err
+	return c.script(ctx, "COMMIT")
 }

@@ -2,9 +2,11 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -28,11 +30,25 @@ func (s *Store) Create(ctx context.Context, records ...authserver.Record) error 
 }
 
 // Get implements [authserver.Store].
-func (s *Store) Get(ctx context.Context, key authserver.Key) (authserver.Record, error) {
-	if s.closed.Load() {
-		return authserver.Record{}, ErrClosed
+func (s *Store) Get(ctx context.Context, key authserver.Key) (r authserver.Record, err error) {
+	err = s.read(ctx, func(c *conn) (err error) {
+		r, err = c.get(key)
+		return err
+	})
+	return r, err
+}
+
+// get returns the record with the key, or ErrNotFound.
+func (c *conn) get(key authserver.Key) (r authserver.Record, err error) {
+	err = authserver.ErrNotFound
+	failed := c.query(func(row []driver.Value) error {
+		r, err = decodeRecord(row)
+		return nil
+	}, selectRecord, key[:])
+	if failed != nil {
+		return authserver.Record{}, fmt.Errorf("sqlite: read a record: %w", failed)
 	}
-	return scanRecord(s.get.QueryRowContext(ctx, key[:]))
+	return r, err
 }
 
 // Spend implements [authserver.Store].
@@ -43,26 +59,22 @@ func (s *Store) Spend(ctx context.Context, spend authserver.Spend) (authserver.R
 	}
 	var before authserver.Record
 	err = s.writer.do(ctx, func(w *writer) error {
-		r, err := scanRecord(w.get.QueryRowContext(context.Background(), spend.Key[:]))
+		r, err := w.get(spend.Key)
 		if errors.Is(err, authserver.ErrNotFound) {
 			return err
 		}
 		if err != nil {
 			return failed(err)
 		}
-		switch {
-		case r.ExpiredAt(spend.Now):
+		if err := spend.Refusal(r); err != nil {
 			before = r
-			return authserver.ErrExpired
-		case !r.Spent.IsZero() && !spend.Now.Before(r.Spent.Add(spend.Grace)):
-			before = r
-			return authserver.ErrSpent
+			return err
 		}
 		if err := w.create(rows); err != nil {
 			return err
 		}
 		if r.Spent.IsZero() && !spend.Keep {
-			if _, err := w.spend.ExecContext(context.Background(), micros(spend.Now), spend.Key[:]); err != nil {
+			if _, err := w.exec(`UPDATE records SET spent = ? WHERE key = ?`, micros(spend.Now), spend.Key[:]); err != nil {
 				return failed(err)
 			}
 		}
@@ -76,21 +88,23 @@ func (s *Store) Spend(ctx context.Context, spend authserver.Spend) (authserver.R
 	return before, err
 }
 
-// Revoke implements [authserver.Store].
+// Revoke implements [authserver.Store]. If it fails, some may be revoked.
 func (s *Store) Revoke(ctx context.Context, which authserver.Selector) (int64, error) {
 	where, args := selector(which)
 	if len(args) == 0 {
 		return 0, errZeroSelector
 	}
-	return s.delete(ctx, `DELETE FROM records WHERE `+where, args...)
+	// When the last of them are deleted, no other is there, nor any that could
+	// yield one.
+	return s.delete(ctx, math.MaxInt, where, args...)
 }
 
 var errZeroSelector = errors.New("sqlite: the selector is empty (hint: name a key, family, client or subject)")
 
 // selector returns a condition and its arguments, none for the zero selector.
-func selector(which authserver.Selector) (string, []any) {
+func selector(which authserver.Selector) (string, []driver.Value) {
 	var where []string
-	var args []any
+	var args []driver.Value
 	add := func(column string, value any) {
 		where = append(where, column+" = ?")
 		args = append(args, value)
@@ -112,18 +126,46 @@ func selector(which authserver.Selector) (string, []any) {
 
 // DeleteExpired implements [authserver.Store].
 func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return s.delete(ctx, `DELETE FROM records WHERE key IN (SELECT key FROM records WHERE expires <= ? LIMIT ?)`,
-		before.UnixMicro(), max(limit, 0))
+	return s.delete(ctx, limit, `expires <= ?`, before.UnixMicro())
 }
 
-func (s *Store) delete(ctx context.Context, query string, args ...any) (int64, error) {
+// CountExpired implements [authserver.ExpiredCounter].
+func (s *Store) CountExpired(ctx context.Context, before time.Time) (n int64, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		row, err := c.numbers(`SELECT count(*) FROM records WHERE expires <= ?`, before.UnixMicro())
+		if err != nil {
+			return fmt.Errorf("sqlite: count expired records: %w", err)
+		}
+		n = row[0]
+		return nil
+	})
+	return n, err
+}
+
+// maxDelete is the largest number of records that are deleted at once. It
+// takes about as long as a few dozen others take to be written.
+const maxDelete = 100
+
+// delete deletes up to limit records, few at a time.
+func (s *Store) delete(ctx context.Context, limit int, where string, args ...driver.Value) (total int64, err error) {
+	query := `DELETE FROM records WHERE id IN (SELECT id FROM records WHERE ` + where + ` LIMIT ?)`
+	for limit > 0 {
+		chunk := min(limit, maxDelete)
+		n, err := s.deleteSome(ctx, query, append(args[:len(args):len(args)], int64(chunk))...)
+		total += n
+		limit -= chunk
+		if err != nil || n < int64(chunk) {
+			return total, err
+		}
+	}
+	return total, ctx.Err()
+}
+
+// deleteSome runs one statement, with what others write at the same time.
+func (s *Store) deleteSome(ctx context.Context, query string, args ...driver.Value) (int64, error) {
 	result := make(chan int64, 1)
 	err := s.writer.do(ctx, func(w *writer) error {
-		res, err := w.conn.ExecContext(context.Background(), query, args...)
-		if err != nil {
-			return failed(err)
-		}
-		n, err := res.RowsAffected()
+		n, err := w.exec(query, args...)
 		if err != nil {
 			return failed(err)
 		}
@@ -141,14 +183,9 @@ func (s *Store) delete(ctx context.Context, query string, args ...any) (int64, e
 }
 
 // create inserts all rows, or none if one has a key that is taken.
-func (w *writer) create(rows [][]any) error {
-	ctx := context.Background()
+func (w *writer) create(rows [][]driver.Value) error {
 	if len(rows) == 1 {
-		res, err := w.insertNew.ExecContext(ctx, rows[0]...)
-		if err != nil {
-			return failed(err)
-		}
-		n, err := res.RowsAffected()
+		n, err := w.exec(insertRecord+` ON CONFLICT DO NOTHING`, rows[0]...)
 		if err != nil {
 			return failed(err)
 		}
@@ -160,27 +197,27 @@ func (w *writer) create(rows [][]any) error {
 	seen := map[string]bool{}
 	for _, row := range rows {
 		key := row[0].([]byte)
-		var n int
-		if err := w.has.QueryRowContext(ctx, key).Scan(&n); err != nil {
+		n, err := w.numbers(`SELECT count(*) FROM records WHERE key = ?`, key)
+		if err != nil {
 			return failed(err)
 		}
-		if n > 0 || seen[string(key)] {
+		if n[0] > 0 || seen[string(key)] {
 			return authserver.ErrExists
 		}
 		seen[string(key)] = true
 	}
 	for _, row := range rows {
-		if _, err := w.insert.ExecContext(ctx, row...); err != nil {
+		if _, err := w.exec(insertRecord, row...); err != nil {
 			return failed(err)
 		}
 	}
 	return nil
 }
 
-func encodeAll(records []authserver.Record) ([][]any, error) {
-	rows := make([][]any, len(records))
+func encodeAll(records []authserver.Record) ([][]driver.Value, error) {
+	rows := make([][]driver.Value, len(records))
 	for i, r := range records {
-		var audience any
+		var audience, extra driver.Value
 		if len(r.Audience) > 0 {
 			data, err := json.Marshal(r.Audience)
 			if err != nil {
@@ -188,46 +225,70 @@ func encodeAll(records []authserver.Record) ([][]any, error) {
 			}
 			audience = string(data)
 		}
-		rows[i] = []any{
+		if len(r.Extra) > 0 {
+			extra = append([]byte(nil), r.Extra...)
+		}
+		rows[i] = []driver.Value{
 			append([]byte(nil), r.Key[:]...), string(r.Kind), text(r.Family), r.Client, r.Subject,
 			text(r.Scopes.String()), audience,
-			micros(r.Issued), micros(r.NotBefore), micros(r.Expires), micros(r.Spent), append([]byte(nil), r.Extra...),
+			micros(r.Issued), micros(r.NotBefore), micros(r.Expires), micros(r.Spent), extra,
 		}
 	}
 	return rows, nil
 }
 
-func scanRecord(row interface{ Scan(...any) error }) (authserver.Record, error) {
-	var (
-		r                                 authserver.Record
-		key, extra                        []byte
-		kind                              string
-		family, set, audience             sql.NullString
-		issued, notBefore, expires, spent sql.NullInt64
-	)
-	err := row.Scan(&key, &kind, &family, &r.Client, &r.Subject, &set, &audience, &issued, &notBefore, &expires, &spent, &extra)
-	if errors.Is(err, sql.ErrNoRows) {
-		return r, authserver.ErrNotFound
+// decodeRecord reads a row of columns.
+func decodeRecord(row []driver.Value) (authserver.Record, error) {
+	d := decoder{row: row}
+	r := authserver.Record{Kind: authserver.Kind(d.text(1)), Family: d.text(2), Client: d.text(3), Subject: d.text(4)}
+	if set := d.text(5); set != "" {
+		r.Scopes = scopes.Set(strings.Split(set, " "))
 	}
-	if err != nil {
-		return r, err
+	audience := d.text(6)
+	r.Issued, r.NotBefore, r.Expires, r.Spent = d.moment(7), d.moment(8), d.moment(9), d.moment(10)
+	key := d.bytes(0)
+	r.Extra = d.bytes(11)
+	if copy(r.Key[:], key) != len(key) || len(key) != len(r.Key) {
+		d.wrong = true
 	}
-	copy(r.Key[:], key)
-	r.Kind, r.Family, r.Extra = authserver.Kind(kind), family.String, extra
-	if set.String != "" {
-		r.Scopes = scopes.Set(strings.Split(set.String, " "))
+	if d.wrong {
+		return authserver.Record{}, errors.New("sqlite: a record is damaged")
 	}
-	if audience.String != "" {
-		if err := json.Unmarshal([]byte(audience.String), &r.Audience); err != nil {
-			return r, err
+	if audience != "" {
+		if err := json.Unmarshal([]byte(audience), &r.Audience); err != nil {
+			return authserver.Record{}, fmt.Errorf("sqlite: a record is damaged: %w", err)
 		}
 	}
-	r.Issued, r.NotBefore, r.Expires, r.Spent = moment(issued), moment(notBefore), moment(expires), moment(spent)
 	return r, nil
 }
 
+// A decoder reads values that are NULL or of one type each.
+type decoder struct {
+	row   []driver.Value
+	wrong bool
+}
+
+func value[T any](d *decoder, i int) (v T) {
+	if d.row[i] != nil {
+		var ok bool
+		v, ok = d.row[i].(T)
+		d.wrong = d.wrong || !ok
+	}
+	return v
+}
+
+func (d *decoder) text(i int) string  { return value[string](d, i) }
+func (d *decoder) bytes(i int) []byte { return value[[]byte](d, i) }
+
+func (d *decoder) moment(i int) time.Time {
+	if d.row[i] == nil {
+		return time.Time{}
+	}
+	return time.UnixMicro(value[int64](d, i)).UTC()
+}
+
 // text returns NULL for the empty string.
-func text(s string) any {
+func text(s string) driver.Value {
 	if s == "" {
 		return nil
 	}
@@ -235,16 +296,9 @@ func text(s string) any {
 }
 
 // micros returns NULL for the zero time.
-func micros(t time.Time) any {
+func micros(t time.Time) driver.Value {
 	if t.IsZero() {
 		return nil
 	}
 	return t.UnixMicro()
-}
-
-func moment(n sql.NullInt64) time.Time {
-	if !n.Valid {
-		return time.Time{}
-	}
-	return time.UnixMicro(n.Int64).UTC()
 }

@@ -7,20 +7,19 @@
 // (WAL). Several processes may share a file on one machine, such as a server
 // and a command that adds clients; a file on a network share is not safe.
 //
-// Revoking by client or subject alone reads the whole table, while others
-// wait; by key or family it is quick.
+// Everything is found by an index. What may be many records, those of one
+// client or those that have expired, is deleted few at a time, so that others
+// hardly wait.
 package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite"
@@ -32,20 +31,19 @@ import (
 // A Store is an authserver.Store and authserver.Clients in an SQLite file.
 // Open it with [Open]. It is safe for concurrent use.
 type Store struct {
-	readers *sql.DB
-	get     *sql.Stmt
-	client  *sql.Stmt
+	writer  *writer
+	readers chan *conn // those that nobody uses
+	opened  int        // readers
+	clients recent
 
-	writerDB *sql.DB
-	writer   *writer
-
-	closed   atomic.Bool
+	closed   chan struct{}
 	closing  sync.Once
 	closeErr error
 }
 
 var (
 	_ authserver.Store          = (*Store)(nil)
+	_ authserver.ExpiredCounter = (*Store)(nil)
 	_ authserver.ClientRegistry = (*Store)(nil)
 	_ authserver.SecretUpgrader = (*Store)(nil)
 )
@@ -91,37 +89,60 @@ func open(ctx context.Context, path string) (_ *Store, err error) {
 		return nil, err
 	}
 
-	s := &Store{}
+	n := 2 * runtime.GOMAXPROCS(0)
+	s := &Store{readers: make(chan *conn, n), closed: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.writerDB, err = sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)")); err != nil {
-		return nil, err
-	}
-	conn, err := s.writerDB.Conn(ctx)
+	c, err := connect(dsn(path, "journal_mode(WAL)", "synchronous(FULL)"))
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, conn); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	if err := migrate(ctx, c); err != nil {
+		return nil, errors.Join(err, c.close())
 	}
-	if s.writer, err = newWriter(ctx, conn); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	s.writer = newWriter(c)
+	for range n {
+		reader, err := connect(dsn(path, "query_only(1)"))
+		if err != nil {
+			return nil, err
+		}
+		s.readers <- reader
+		s.opened++
 	}
+	return s, nil
+}
 
-	if s.readers, err = sql.Open("sqlite", dsn(path, "query_only(1)")); err != nil {
-		return nil, err
+// read runs f with a connection to read from. There is one for as many
+// goroutines as can run, and the others wait.
+func (s *Store) read(ctx context.Context, f func(c *conn) error) error {
+	if err := s.alive(ctx); err != nil {
+		return err
 	}
-	n := 2 * runtime.GOMAXPROCS(0)
-	s.readers.SetMaxOpenConns(n)
-	s.readers.SetMaxIdleConns(n)
-	if s.get, err = s.readers.PrepareContext(ctx, selectRecord); err != nil {
-		return nil, err
+	select {
+	case c := <-s.readers:
+		defer func() { s.readers <- c }()
+		return f(c)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.closed:
+		return ErrClosed
 	}
-	s.client, err = s.readers.PrepareContext(ctx, selectClient)
-	return s, err
+}
+
+// alive returns why nothing is to be done any more.
+func (s *Store) alive(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-s.closed:
+		return ErrClosed
+	default:
+		return nil
+	}
 }
 
 // dsn names the file such that nothing in its path is taken for an option.
@@ -134,15 +155,14 @@ func dsn(path string, pragmas ...string) string {
 // later return ErrClosed.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		s.closed.Store(true)
+		close(s.closed)
 		var errs []error
 		if s.writer != nil {
-			errs = append(errs, s.writer.close())
+			errs = append(errs, s.writer.end())
 		}
-		for _, db := range []*sql.DB{s.readers, s.writerDB} {
-			if db != nil {
-				errs = append(errs, db.Close())
-			}
+		for range s.opened {
+			c := <-s.readers // when nobody uses it any more
+			errs = append(errs, c.close())
 		}
 		s.closeErr = errors.Join(errs...)
 	})

@@ -2,14 +2,18 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 )
 
-// maxBatch is the largest number of operations that share one commit.
-const maxBatch = 512
+const (
+	// maxBatch is the largest number of operations that share one commit.
+	maxBatch = 512
+	// yields is how often others may run before a batch is taken.
+	yields = 2
+)
 
 // An operation is one call that writes. run does all of its work inside of a
 // transaction, and either changes nothing and returns an error, or returns
@@ -35,11 +39,9 @@ func failed(err error) error {
 }
 
 // A writer runs operations on one connection, one after the other, and commits
-// all that have come meanwhile at once. Its goroutine ends with close.
+// all that have come meanwhile at once. Its goroutine ends with end.
 type writer struct {
-	conn *sql.Conn
-
-	insert, insertNew, has, get, spend, begin, commit, rollback *sql.Stmt
+	*conn
 
 	mu     sync.Mutex
 	queue  []*operation
@@ -48,28 +50,10 @@ type writer struct {
 	ended  chan struct{}
 }
 
-func newWriter(ctx context.Context, conn *sql.Conn) (*writer, error) {
-	w := &writer{conn: conn, wake: make(chan struct{}, 1), ended: make(chan struct{})}
-	for _, p := range []struct {
-		stmt  **sql.Stmt
-		query string
-	}{
-		{&w.insert, insertRecord},
-		{&w.insertNew, insertRecord + ` ON CONFLICT DO NOTHING`},
-		{&w.has, `SELECT count(*) FROM records WHERE key = ?`},
-		{&w.get, selectRecord},
-		{&w.spend, `UPDATE records SET spent = ? WHERE key = ?`},
-		{&w.begin, `BEGIN IMMEDIATE`},
-		{&w.commit, `COMMIT`},
-		{&w.rollback, `ROLLBACK`},
-	} {
-		var err error
-		if *p.stmt, err = conn.PrepareContext(ctx, p.query); err != nil {
-			return nil, err
-		}
-	}
+func newWriter(c *conn) *writer {
+	w := &writer{conn: c, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.loop()
-	return w, nil
+	return w
 }
 
 // do runs an operation and returns after it is committed. If ctx is done
@@ -98,7 +82,8 @@ func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 	}
 }
 
-func (w *writer) close() error {
+// end waits for what is queued and closes the connection.
+func (w *writer) end() error {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
@@ -107,13 +92,18 @@ func (w *writer) close() error {
 	default:
 	}
 	<-w.ended
-	return w.conn.Close()
+	return w.close()
 }
 
 func (w *writer) loop() {
 	defer close(w.ended)
 	for range w.wake {
 		for {
+			// Whoever can run at the moment may be about to write. To let them
+			// costs nothing if there is nobody, and makes batches larger.
+			for range yields {
+				runtime.Gosched()
+			}
 			batch, closed := w.next()
 			if len(batch) > 0 {
 				w.write(batch)
@@ -143,7 +133,7 @@ func (w *writer) next() (batch []*operation, closed bool) {
 // not help if no transaction could be begun at all.
 func (w *writer) write(batch []*operation) {
 	var results []error
-	_, err := w.begin.ExecContext(context.Background())
+	_, err := w.exec(`BEGIN IMMEDIATE`)
 	if err != nil {
 		err = failed(err)
 	} else if results, err = w.transact(batch); err != nil && len(batch) > 1 {
@@ -163,8 +153,6 @@ func (w *writer) write(batch []*operation) {
 
 // transact runs a batch inside of the transaction that was begun, and ends it.
 func (w *writer) transact(batch []*operation) ([]error, error) {
-	// The transaction belongs to many callers, and so to the context of none.
-	ctx := context.Background()
 	results := make([]error, len(batch))
 	for i, op := range batch {
 		if results[i] = op.ctx.Err(); results[i] != nil {
@@ -173,17 +161,17 @@ func (w *writer) transact(batch []*operation) ([]error, error) {
 		results[i] = op.run(w)
 		var f *failure
 		if errors.As(results[i], &f) {
-			return nil, w.abort(ctx, f)
+			return nil, w.abort(f)
 		}
 	}
-	if _, err := w.commit.ExecContext(ctx); err != nil {
-		return nil, w.abort(ctx, failed(err))
+	if _, err := w.exec(`COMMIT`); err != nil {
+		return nil, w.abort(failed(err))
 	}
 	return results, nil
 }
 
-func (w *writer) abort(ctx context.Context, cause error) error {
-	if _, err := w.rollback.ExecContext(ctx); err != nil {
+func (w *writer) abort(cause error) error {
+	if _, err := w.exec(`ROLLBACK`); err != nil {
 		// After some failures SQLite has rolled back on its own.
 		return fmt.Errorf("%w (roll back: %v)", cause, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ func runClients(t T, open func(T) authserver.ClientRegistry) {
 		f    func(T, authserver.ClientRegistry)
 	}{
 		{"RoundTrip", testClientRoundTrip},
+		{"Create", testClientCreate},
+		{"CreateExactlyOnceUnderConcurrency", testClientCreateConcurrently},
 		{"Replace", testClientReplace},
 		{"Delete", testClientDelete},
 		{"List", testClientList},
@@ -111,6 +114,38 @@ func testClientRoundTrip(t T, s authserver.ClientRegistry) {
 	hasClient(t, s, client("full"))
 }
 
+func testClientCreate(t T, s authserver.ClientRegistry) {
+	must(t, s.CreateClient(t.Context(), client("c")))
+	hasClient(t, s, client("c"))
+	wantErr(t, authserver.ErrExists, func() error {
+		return s.CreateClient(t.Context(), &authserver.Client{ID: "c", Name: "somebody else"})
+	})
+	hasClient(t, s, client("c"))
+	must(t, s.DeleteClient(t.Context(), "c"))
+	must(t, s.CreateClient(t.Context(), &authserver.Client{ID: "c"}))
+	hasClient(t, s, &authserver.Client{ID: "c"})
+}
+
+func testClientCreateConcurrently(t T, s authserver.ClientRegistry) {
+	var mu sync.Mutex
+	var won []string
+	together(func(i int) {
+		name := fmt.Sprint("caller ", i)
+		switch err := s.CreateClient(t.Context(), &authserver.Client{ID: "c", Name: name}); {
+		case err == nil:
+			mu.Lock()
+			defer mu.Unlock()
+			won = append(won, name)
+		case !errors.Is(err, authserver.ErrExists):
+			t.Errorf("concurrent create: got error %v", err)
+		}
+	})
+	if len(won) != 1 {
+		t.Fatalf("%q have created the same client", won)
+	}
+	hasClient(t, s, &authserver.Client{ID: "c", Name: won[0]})
+}
+
 func testClientReplace(t T, s authserver.ClientRegistry) {
 	must(t, s.PutClient(t.Context(), client("c")))
 	held, err := s.Client(t.Context(), "c")
@@ -157,8 +192,10 @@ func testClientList(t T, s authserver.ClientRegistry) {
 }
 
 func testClientInvalid(t T, s authserver.ClientRegistry) {
-	if s.PutClient(t.Context(), &authserver.Client{ID: "c", AuthMethod: "nonsense"}) == nil {
-		t.Errorf("a client was not checked")
+	for _, write := range []func(context.Context, *authserver.Client) error{s.CreateClient, s.PutClient} {
+		if write(t.Context(), &authserver.Client{ID: "c", AuthMethod: "nonsense"}) == nil {
+			t.Errorf("a client was not checked")
+		}
 	}
 	wantErr(t, authserver.ErrNotFound, func() error { _, err := s.Client(t.Context(), "c"); return err })
 }
@@ -169,6 +206,7 @@ func testClientCancelled(t T, s authserver.ClientRegistry) {
 	cancel()
 	for name, f := range map[string]func() error{
 		"Client":       func() error { _, err := s.Client(ctx, "c"); return err },
+		"CreateClient": func() error { return s.CreateClient(ctx, client("d")) },
 		"PutClient":    func() error { return s.PutClient(ctx, client("d")) },
 		"DeleteClient": func() error { return s.DeleteClient(ctx, "c") },
 		"ListClients":  func() error { _, err := s.ListClients(ctx, "", 10); return err },

@@ -182,6 +182,15 @@ func TestKitFindsFlaws(t *testing.T) {
 				return m.Spend(ctx, s)
 			}
 		}},
+		{"forgives who comes too early", "SpendOnce", func(m *authserver.Memory, f *flawed) {
+			f.spend = func(ctx context.Context, s authserver.Spend) (authserver.Record, error) {
+				r, err := m.Get(ctx, s.Key)
+				if err == nil && s.Now.Before(r.Spent) {
+					s.Grace = time.Hour
+				}
+				return m.Spend(ctx, s)
+			}
+		}},
 		{"has no grace", "SpendWithGrace", func(m *authserver.Memory, f *flawed) {
 			f.spend = func(ctx context.Context, s authserver.Spend) (authserver.Record, error) {
 				s.Grace = 0
@@ -250,12 +259,31 @@ func TestKitFindsFlaws(t *testing.T) {
 				return r, err
 			}
 		}},
-		{"deletes without a limit", "DeleteExpiredInBatches", func(m *authserver.Memory, f *flawed) {
-			f.clean = func(ctx context.Context, before time.Time, _ int) (int64, error) {
-				return m.DeleteExpired(ctx, before, 1000)
+		{"says too early that nothing is left", "DeleteExpired", func(m *authserver.Memory, f *flawed) {
+			f.clean = func(ctx context.Context, before time.Time, limit int) (int64, error) {
+				n, err := m.DeleteExpired(ctx, before, limit)
+				if n < int64(limit) {
+					n = 0
+				}
+				return n, err
 			}
 		}},
-		{"deletes what is still valid", "DeleteExpiredInBatches", func(m *authserver.Memory, f *flawed) {
+		{"never says that nothing is left", "DeleteExpired", func(m *authserver.Memory, f *flawed) {
+			f.clean = func(ctx context.Context, before time.Time, limit int) (int64, error) {
+				n, err := m.DeleteExpired(ctx, before, limit)
+				return n + 1, err
+			}
+		}},
+		{"deletes less than it says", "DeleteExpired", func(m *authserver.Memory, f *flawed) {
+			left := int64(5)
+			f.clean = func(ctx context.Context, before time.Time, limit int) (int64, error) {
+				if left--; left < 0 {
+					return 0, nil
+				}
+				return 5, nil
+			}
+		}},
+		{"deletes what is still valid", "DeleteExpired", func(m *authserver.Memory, f *flawed) {
 			f.clean = func(ctx context.Context, before time.Time, limit int) (int64, error) {
 				return m.DeleteExpired(ctx, before.Add(time.Second), limit)
 			}
@@ -312,7 +340,8 @@ func TestKitFindsForgetfulness(t *testing.T) {
 	assert.Equal(t, []string{"forgotten"}, list)
 }
 
-// A lazy registry folds case, forgets fields and lists nothing.
+// A lazy registry folds case, forgets fields, replaces what is there and lists
+// nothing.
 type lazy struct{ *authserver.Memory }
 
 func (l lazy) Client(ctx context.Context, id string) (*authserver.Client, error) {
@@ -325,6 +354,10 @@ func (l lazy) Client(ctx context.Context, id string) (*authserver.Client, error)
 	return &less, nil
 }
 
+func (l lazy) CreateClient(ctx context.Context, c *authserver.Client) error {
+	return l.PutClient(ctx, c)
+}
+
 func (l lazy) ListClients(context.Context, string, int) ([]*authserver.Client, error) {
 	return nil, nil
 }
@@ -335,7 +368,7 @@ func TestKitFindsLazyRegistry(t *testing.T) {
 	runClients(&recorder{ctx: t.Context(), mu: new(sync.Mutex), list: &list}, func(T) authserver.ClientRegistry {
 		return lazy{authserver.NewMemory()}
 	})
-	assert.Equal(t, []string{"RoundTrip", "Replace", "Delete", "List", "CancelledContext"}, list)
+	assert.Equal(t, []string{"RoundTrip", "Create", "CreateExactlyOnceUnderConcurrency", "Replace", "Delete", "List", "CancelledContext"}, list)
 }
 
 // A careless lister takes one field for the selector, and begins anew.

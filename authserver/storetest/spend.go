@@ -24,6 +24,12 @@ func testSpendOnce(t T, s authserver.Store) {
 	}
 	same(t, got, after)
 	has(t, s, after)
+	// Of two at the same time the later one may have been the first.
+	_, err = s.Spend(t.Context(), authserver.Spend{Key: key("code"), Now: epoch.Add(-time.Second), Yield: []authserver.Record{plain("late")}})
+	if !errors.Is(err, authserver.ErrSpent) {
+		t.Errorf("spend again with an earlier time: got error %v, want %v", err, authserver.ErrSpent)
+	}
+	lacks(t, s, "late")
 }
 
 func testSpendOrder(t T, s authserver.Store) {
@@ -102,9 +108,10 @@ func testGrace(t T, s authserver.Store) {
 	must(t, spend("first", 0, 0))
 	must(t, spend("second", 9*time.Second, 10*time.Second))
 	must(t, spend("third", 10*time.Second-time.Microsecond, 10*time.Second))
+	must(t, spend("earlier", -time.Second, 10*time.Second))
 	wantErr(t, authserver.ErrSpent, func() error { return spend("late", 10*time.Second, 10*time.Second) })
 	wantErr(t, authserver.ErrSpent, func() error { return spend("late", 0, 0) })
-	for _, name := range []string{"first", "second", "third"} {
+	for _, name := range []string{"first", "second", "third", "earlier"} {
 		has(t, s, record(name))
 	}
 	lacks(t, s, "late")

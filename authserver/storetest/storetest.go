@@ -76,7 +76,7 @@ func run(t T, open opener) {
 		{"RevokeRefusesTheZeroSelector", testRevokeZero},
 		{"RevokedFamilyStaysRevokedUnderConcurrency", testRevokeConcurrently},
 		{"ExpiredIsKeptUntilDeleted", testExpired},
-		{"DeleteExpiredInBatches", testDeleteExpired},
+		{"DeleteExpired", testDeleteExpired},
 		{"CancelledContext", testCancelled},
 		{"KeyRingIsOneForAllServers", testKeyRing},
 	} {

@@ -19,6 +19,7 @@ import (
 // clientCommands are "sneck client …".
 type clientCommands struct {
 	Create createClientCommand `cmd:"" help:"Register a client, and print its secret once."`
+	List   listClientsCommand  `cmd:"" help:"List the clients."`
 	Show   showClientCommand   `cmd:"" help:"Print what is registered of a client."`
 	Delete deleteClientCommand `cmd:"" help:"Delete a client, and revoke what was issued to it."`
 }
@@ -83,7 +84,7 @@ func (r clientRecord) write(w io.Writer, asJSON bool) error {
 
 // A createClientCommand is "sneck client create".
 type createClientCommand struct {
-	Data       string        `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the server's database ($$SNECK_DATA)."`
+	Data       string        `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	ID         string        `placeholder:"ID" help:"Client identifier; made up if left out."`
 	Name       string        `placeholder:"TEXT" help:"Name for people."`
 	Scope      []string      `sep:"none" placeholder:"SCOPE" help:"Scopes that the client may get tokens for, separated by spaces or by repeating the flag."`
@@ -176,12 +177,6 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 	if created {
 		fmt.Fprintf(con.err, "sneck: made a new database in %s\n", c.Data)
 	}
-	switch _, err := store.Client(ctx, complete.ID); {
-	case err == nil:
-		return fmt.Errorf("client %q exists already (hint: choose another --id, or sneck client delete %[1]s)", complete.ID)
-	case !errors.Is(err, authserver.ErrNotFound):
-		return err
-	}
 	log, err := c.auditFlags.open()
 	if err != nil {
 		return err
@@ -190,7 +185,10 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 		defer log.Close()
 	}
 	clients := observed(store, log)
-	if err := clients.PutClient(ctx, complete); err != nil {
+	switch err := clients.CreateClient(ctx, complete); {
+	case errors.Is(err, authserver.ErrExists):
+		return fmt.Errorf("client %q exists already (hint: choose another --id, or sneck client delete %[1]s)", complete.ID)
+	case err != nil:
 		// It may be registered and not be on record.
 		return errors.Join(err, store.DeleteClient(context.WithoutCancel(ctx), complete.ID))
 	}
@@ -261,10 +259,69 @@ func ownSchemes(uris []string) []string {
 	return schemes
 }
 
+// A listClientsCommand is "sneck client list".
+type listClientsCommand struct {
+	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
+	JSON bool   `name:"json" help:"Print a JSON object for each client, one to a line."`
+}
+
+// listPage is how many clients are read at a time.
+const listPage = 500
+
+// Run prints the clients in the order of their identifiers.
+func (c *listClientsCommand) Run(ctx context.Context, con *console) error {
+	store, _, err := openData(ctx, c.Data, false)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	for after, more := "", true; more; {
+		page, err := store.ListClients(ctx, after, listPage)
+		if err != nil {
+			return err
+		}
+		var t table
+		for _, client := range page {
+			after = client.ID
+			if !c.JSON {
+				t.add(printable(client.ID), summary(client))
+			} else if err := recordOf(client, "").write(con.out, true); err != nil {
+				return err
+			}
+		}
+		if err := t.write(con.out); err != nil {
+			return err
+		}
+		more = len(page) == listPage
+	}
+	return store.Close()
+}
+
+// summary says in a line what a client is.
+func summary(c *authserver.Client) string {
+	var parts []string
+	if c.Name != "" {
+		parts = append(parts, c.Name)
+	}
+	if len(c.Scopes) > 0 {
+		parts = append(parts, "gets "+c.Scopes.String())
+	}
+	if c.Introspect {
+		parts = append(parts, "introspects")
+	}
+	if c.Public() {
+		parts = append(parts, "public")
+	}
+	if len(parts) == 0 {
+		return "gets nothing"
+	}
+	return strings.Join(parts, "; ")
+}
+
 // A showClientCommand is "sneck client show".
 type showClientCommand struct {
 	ID   string `arg:"" help:"Client identifier."`
-	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the server's database ($$SNECK_DATA)."`
+	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	JSON bool   `name:"json" help:"Print a JSON object."`
 }
 
@@ -285,7 +342,7 @@ func (c *showClientCommand) Run(ctx context.Context, con *console) error {
 // A deleteClientCommand is "sneck client delete".
 type deleteClientCommand struct {
 	ID   string `arg:"" help:"Client identifier."`
-	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the server's database ($$SNECK_DATA)."`
+	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
 
 	auditFlags
 }
@@ -324,7 +381,7 @@ func (c *deleteClientCommand) Run(ctx context.Context, con *console) error {
 func findClient(ctx context.Context, clients authserver.Clients, id, dir string) (*authserver.Client, error) {
 	client, err := clients.Client(ctx, id)
 	if errors.Is(err, authserver.ErrNotFound) {
-		return nil, fmt.Errorf("there is no client %q in %s (hint: look at the spelling and at --data)", id, dir)
+		return nil, fmt.Errorf("there is no client %q in %s (hint: look at the spelling and at --data)", id, dataName(dir))
 	}
 	return client, err
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sneckauth/sneck/adapter/sqlite"
 	"github.com/sneckauth/sneck/authserver"
 )
 
@@ -80,14 +79,14 @@ func readFile(path string) ([]byte, error) {
 
 // A ringFlags says where the keys are.
 type ringFlags struct {
-	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the server's database ($$SNECK_DATA)."`
+	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	sealFlags
 	unsealedFlag
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
 // open opens the database and its key ring.
-func (f *ringFlags) open(ctx context.Context, create bool, algorithm string) (*sqlite.Store, *authserver.KeyRing, error) {
+func (f *ringFlags) open(ctx context.Context, create bool, algorithm string) (database, *authserver.KeyRing, error) {
 	sealer, err := f.sealer()
 	if err != nil {
 		return nil, nil, err

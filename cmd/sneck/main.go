@@ -43,6 +43,7 @@ type commandLine struct {
 	User       userCommands      `cmd:"" help:"Make and show accounts of people who sign in to the authorization server."`
 	Login      loginCommand      `cmd:"" help:"Sign in with a browser, and get an access token that acts for you."`
 	Audit      auditCommands     `cmd:"" help:"Read and check an audit log."`
+	Tokens     tokensCommands    `cmd:"" help:"Delete what has expired."`
 	Token      tokenCommand      `cmd:"" help:"Get an access token, as a client."`
 	Introspect introspectCommand `cmd:"" help:"Ask an authorization server about a token, as a resource server."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`

@@ -19,13 +19,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sneck": main})
+	testscript.Main(m, map[string]func(){"sneck": main, "approving-sneck": approvingMain})
 }
 
 // The scripts are named after behaviours. Besides the commands of testscript
 // they have
 //
 //	exits N COMMAND…   runs a command that must end with this status
+//	until RE COMMAND…  runs a command again until its output matches, for what takes a moment
 //	field NAME KEY     sets a variable to a member of the JSON object just printed
 //	start NAME ARG…    runs sneck in the background; the variable is the first URL it prints
 //	stop [SIGNAL]      ends it by SIGTERM or SIGINT; it must exit with 0. What it
@@ -43,6 +44,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": scriptExits,
+			"until": scriptUntil,
 			"field": scriptField,
 			"start": scriptStart,
 			"stop":  scriptStop,
@@ -68,6 +70,21 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit status %d, not %d", got, want)
 	}
+}
+
+func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until RE COMMAND…")
+	}
+	re, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for start := time.Now(); time.Since(start) < 20*time.Second; {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if re.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("the output never matched %q", args[0])
 }
 
 func scriptField(ts *testscript.TestScript, neg bool, args []string) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
@@ -15,7 +16,7 @@ import (
 
 // A serveCommand is "sneck serve".
 type serveCommand struct {
-	Data   string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the database; it is made if there is none ($$SNECK_DATA)."`
+	Data   string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the database, which is made if there is none, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	Listen string `default:"127.0.0.1:8080" from:"SNECK_LISTEN" placeholder:"ADDR" help:"Address to listen at, such as ${default}; port 0 is any free one ($$SNECK_LISTEN)."`
 	Issuer string `from:"SNECK_ISSUER" placeholder:"URL" help:"URL under which clients reach the server; http and the address if that is of this machine only ($$SNECK_ISSUER)."`
 	JSON   bool   `name:"log-json" help:"Log JSON objects."`
@@ -38,7 +39,9 @@ create" and accounts with "sneck user create", also while it runs. With
 --sealing-key it signs JWTs for those that are to have them, with keys that it
 makes and replaces by itself, and publishes them at /jwks. Without TLS of its
 own, it belongs behind a proxy that has it: name it with --trusted-proxy, as
-clients and addresses that ask too often are refused.
+clients and addresses that ask too often are refused. Several servers may share
+one PostgreSQL, whose password is best given by PGPASSWORD or a passfile: a
+command line is for all to see.
 
 With --audit, all that happens is added to a file: see "sneck audit". To rotate
 it, rename the file and send SIGHUP.
@@ -49,8 +52,12 @@ Examples:
     sneck serve --data /var/lib/sneck --listen 127.0.0.1:9000 --issuer https://auth.example.com \
         --trusted-proxy 127.0.0.1 --audit /var/log/sneck/audit.jsonl \
         --scope notes:read="Read your notes" --approval-prompt auto
+    sneck serve --data postgres://sneck@db.example.com/sneck --issuer https://auth.example.com
 `
 }
+
+// gcPercent is how much garbage there may be, by what is in use.
+const gcPercent = 400
 
 // sweepInterval is the time between two rounds of deleting what has expired.
 const sweepInterval = time.Minute
@@ -62,6 +69,11 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		handler = slog.NewJSONHandler(con.err, nil)
 	}
 	logger := slog.New(handler)
+	if con.env("GOGC") == "" {
+		// What lives longer than a request is a few megabytes, which would be
+		// looked through dozens of times a second.
+		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+	}
 
 	l, err := listen(ctx, "--listen", c.Listen)
 	if err != nil {
@@ -129,7 +141,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		defer close(swept)
 		_ = server.Run(ctx) // logs what it can not delete
 	}()
-	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", issuer, "data", c.Data)
+	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", issuer, "data", dataName(c.Data))
 	err = serveUntil(ctx, newHTTPServer(everything, logger), l)
 	cancel()
 	<-swept
@@ -155,7 +167,7 @@ func (c *serveCommand) server(config authserver.Config, store authserver.Lister)
 	if err != nil {
 		return nil, nil, err
 	}
-	config.Scopes = registeredScopes{config.Clients, described}
+	config.Scopes = registeredScopes{described}
 	site, err := c.peopleFlags.open(&config, store)
 	if err != nil {
 		return nil, nil, err
@@ -188,21 +200,14 @@ func parsePrefixes(list []string) ([]netip.Prefix, error) {
 
 // registeredScopes is the scope backend of a server that has no list of its
 // own: what a client was registered with is what there is for it.
-type registeredScopes struct {
-	clients authserver.Clients
-	texts   []scopes.Described
-}
+type registeredScopes struct{ texts []scopes.Described }
 
 // All returns the scopes that there is a text for.
 func (b registeredScopes) All(context.Context) ([]scopes.Described, error) { return b.texts, nil }
 
 // Available returns the scopes in the client's record.
-func (b registeredScopes) Available(ctx context.Context, r scopes.Request) (scopes.Set, error) {
-	client, err := b.clients.Client(ctx, r.ClientID)
-	if err != nil {
-		return nil, err
-	}
-	return client.Scopes, nil
+func (registeredScopes) Available(_ context.Context, r scopes.Request) (scopes.Set, error) {
+	return r.Registered, nil
 }
 
 // Default leaves the choice to the client's record.

@@ -84,8 +84,12 @@ type palette bool
 // paletteFor returns colours for a terminal, unless its user does not want any
 // (no-color.org).
 func paletteFor(w io.Writer, env func(string) string) palette {
+	return palette(isTerminal(w) && env("NO_COLOR") == "" && env("TERM") != "dumb")
+}
+
+func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return palette(ok && term.IsTerminal(int(f.Fd())) && env("NO_COLOR") == "" && env("TERM") != "dumb")
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func (p palette) green(s string) string { return p.paint("32", s) }

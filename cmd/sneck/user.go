@@ -77,7 +77,7 @@ func newPassword() string {
 // A createUserCommand is "sneck user create".
 type createUserCommand struct {
 	Username string `arg:"" help:"Name to sign in with."`
-	Data     string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the server's database ($$SNECK_DATA)."`
+	Data     string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	passwordFlags
 	JSON bool `name:"json" help:"Print a JSON object."`
 }
@@ -139,7 +139,7 @@ func recordOfUser(a *pages.Account) userRecord {
 
 // A listUsersCommand is "sneck user list".
 type listUsersCommand struct {
-	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the server's database ($$SNECK_DATA)."`
+	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	JSON bool   `name:"json" help:"Print a JSON object on a line of its own for each."`
 }
 
@@ -181,7 +181,7 @@ func (c *listUsersCommand) Run(ctx context.Context, con *console) error {
 // A passwdCommand is "sneck user passwd".
 type passwdCommand struct {
 	Username string `arg:"" help:"Name of the account."`
-	Data     string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the server's database ($$SNECK_DATA)."`
+	Data     string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	passwordFlags
 	JSON bool `name:"json" help:"Print a JSON object."`
 }
@@ -217,7 +217,7 @@ func (c *passwdCommand) Run(ctx context.Context, con *console) error {
 // A deleteUserCommand is "sneck user delete".
 type deleteUserCommand struct {
 	Username string `arg:"" help:"Name of the account."`
-	Data     string `required:"" from:"SNECK_DATA" placeholder:"DIR" help:"Directory of the server's database ($$SNECK_DATA)."`
+	Data     string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	Yes      bool   `help:"Do not ask."`
 	JSON     bool   `name:"json" help:"Print a JSON object."`
 }
