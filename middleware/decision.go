@@ -166,6 +166,15 @@ func (d Decision) Code() string {
 	return d.Reason.outcome().code
 }
 
+// Description returns the text for people that the client gets with the Code.
+// It is empty where that is.
+func (d Decision) Description() string {
+	if d.Allowed {
+		return ""
+	}
+	return d.Reason.outcome().description
+}
+
 // String explains the decision to an operator. It may say more than a client
 // should know.
 func (d Decision) String() string {

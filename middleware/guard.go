@@ -72,7 +72,7 @@ func (g *Guard) Optional(h http.Handler) http.Handler {
 // The handler finds the token with [sneck.FromContext]. Protect panics if no
 // request can satisfy the policy.
 func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
-	if err := p.check(&g.config); err != nil {
+	if err := g.CheckPolicy(p); err != nil {
 		panic(err)
 	}
 	p.ACR = slices.Clone(p.ACR)
@@ -88,6 +88,10 @@ func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
 		})
 	}
 }
+
+// CheckPolicy returns an error that names every mistake in a policy, such as
+// one that no request can satisfy. [Guard.Protect] panics with it.
+func (g *Guard) CheckPolicy(p Policy) error { return p.check(&g.config) }
 
 // Check decides whether a request may pass, and reports the decision to the
 // Logger and to Observe. It writes nothing: see [Guard.Admit] and
