@@ -73,13 +73,13 @@ func ExampleGuard_ServerOptions() {
 		ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+token)
 		var trailer metadata.MD
 		answer, err := pb.NewTestServiceClient(conn).UnaryCall(ctx, &pb.SimpleRequest{}, grpc.Trailer(&trailer))
-		fmt.Println(status.Code(err), answer.GetUsername())
+		fmt.Printf("%v %q\n", status.Code(err), answer.GetUsername())
 		for _, challenge := range trailer.Get("www-authenticate") {
 			fmt.Println(challenge)
 		}
 	}
 	// Output:
-	// OK bob
-	// PermissionDenied
+	// OK "bob"
+	// PermissionDenied ""
 	// Bearer realm="api", error="insufficient_scope", error_description="The access token does not grant what this request needs", scope="write"
 }
