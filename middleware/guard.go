@@ -105,6 +105,10 @@ func (g *Guard) Check(r *http.Request, p Policy) Decision {
 // check fills in a zero Decision. It is large, and most requests need little
 // of it, so it is not passed around by value.
 func (g *Guard) check(r *http.Request, p *Policy, d *Decision) {
+	var begun time.Time
+	if g.config.Observe != nil {
+		begun = g.config.Now()
+	}
 	g.decide(r, p, d)
 	if d.Rule = p.Name; d.Rule == "" {
 		d.Rule = r.Pattern
@@ -123,7 +127,7 @@ func (g *Guard) check(r *http.Request, p *Policy, d *Decision) {
 		}
 		d.Shadow = p.DangerouslyShadow
 	}
-	g.report(r, d)
+	g.report(r, d, begun)
 }
 
 // Admit readies a request that was allowed for its handler: it returns a
