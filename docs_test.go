@@ -21,13 +21,24 @@ func TestReadmeProgramIsTheExample(t *testing.T) {
 	assert.Equal(t, read(t, "examples/introspection/main.go"), program)
 }
 
-// What docs/mcp.md shows is part of the example.
-func TestMCPTextShowsTheExample(t *testing.T) {
-	program := read(t, "examples/mcp/main.go")
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```\n").FindAllStringSubmatch(read(t, "docs/mcp.md"), -1)
-	require.NotEmpty(t, blocks)
-	for _, block := range blocks {
-		assert.Contains(t, program, block[1])
+// What the texts show is part of an example.
+func TestTextsShowTheExamples(t *testing.T) {
+	for text, programs := range map[string][]string{
+		"docs/mcp.md": {"examples/mcp/main.go"},
+		"docs/frameworks.md": {
+			"examples/servemux/main.go", "examples/chi/main.go", "examples/gin/main.go", "examples/echo/main.go", "examples/grpc/main.go",
+		},
+		"docs/observability.md": {"adapter/otel/example_test.go"},
+	} {
+		var shown strings.Builder
+		for _, program := range programs {
+			shown.WriteString(read(t, program))
+		}
+		blocks := regexp.MustCompile("(?s)```go\n(.*?)```\n").FindAllStringSubmatch(read(t, text), -1)
+		require.NotEmpty(t, blocks)
+		for _, block := range blocks {
+			assert.Contains(t, shown.String(), block[1], text)
+		}
 	}
 }
 

@@ -314,6 +314,23 @@ func TestLeaderCancelledNobodyElseFails(t *testing.T) {
 	})
 }
 
+// A question has what the first request that asks brings along, such as its
+// trace, and neither its deadline nor its end.
+func TestQuestionHasTheValuesOfItsAsker(t *testing.T) {
+	type key struct{}
+	var seen any
+	c := open(t, cache.Config{TTL: time.Minute, Verifier: sneck.VerifierFunc(func(ctx context.Context, _ string) (*sneck.Token, error) {
+		seen = ctx.Value(key{})
+		deadline, ok := ctx.Deadline()
+		assert.True(t, ok && time.Until(deadline) < time.Minute, "the deadline is the flight's")
+		return &sneck.Token{Subject: "sub"}, ctx.Err()
+	})})
+	ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), key{}, "trace"), time.Hour)
+	defer cancel()
+	assert.Equal(t, "sub", ask(c, ctx, "good"))
+	assert.Equal(t, "trace", seen)
+}
+
 func TestWaitersKeepTheirOwnDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority("cold")

@@ -37,6 +37,21 @@ const (
 	maxLanded = 10_000
 )
 
+// A detached context is that of a question: it lives as long as the cache, since
+// others may wait for the answer, and has the values of the request that asks,
+// such as its trace.
+type detached struct {
+	context.Context
+	asker context.Context
+}
+
+func (d detached) Value(key any) any {
+	if v := d.Context.Value(key); v != nil {
+		return v
+	}
+	return d.asker.Value(key)
+}
+
 // join returns the flight for the tag. If there is none but the one given,
 // none that was asked at the monotonic time since or later, or none that still
 // has time, it makes one and reports that the caller must fly it. It returns

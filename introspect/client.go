@@ -88,6 +88,9 @@ func New(cfg Config) (*Client, error) {
 		own := newTransport(cfg.TLS, cfg.concurrency())
 		transport, c.idle = own, own.CloseIdleConnections
 	}
+	if cfg.WrapTransport != nil {
+		transport = cfg.WrapTransport(transport)
+	}
 	w := wire{next: transport, tries: &c.counters.tries}
 	if len(c.static) > 1 {
 		w.patience = c.timeout / 2

@@ -265,3 +265,24 @@ func TestRecognize(t *testing.T) {
 	assert.NoError(t, err)
 	assert.Equal(t, introspect.Stats{Active: 1, Unrecognized: 1, Malformed: 1, Unavailable: 1, Tries: 1}, c.Stats())
 }
+
+// What is put around the transport sees every request, and the transport is
+// the client's own.
+func TestWrapTransport(t *testing.T) {
+	s := lyingserver.New(t, lyingserver.Status(http.StatusServiceUnavailable, ""), lyingserver.Answer(good))
+	seen := 0
+	c := asking(t, s, func(cfg *introspect.Config) {
+		cfg.WrapTransport = func(own http.RoundTripper) http.RoundTripper {
+			assert.IsType(t, &http.Transport{}, own)
+			assert.NotSame(t, http.DefaultTransport, own)
+			return scripted(func(r *http.Request) (*http.Response, error) {
+				seen++
+				return own.RoundTrip(r)
+			})
+		}
+	})
+	token, err := c.Verify(t.Context(), "abc")
+	require.NoError(t, err)
+	assert.Equal(t, "ada", token.Subject)
+	assert.Equal(t, 2, seen, "it was repeated once")
+}

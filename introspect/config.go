@@ -89,6 +89,10 @@ type Config struct {
 	// for each of the concurrent questions, bounds the header of an answer
 	// and uses no proxy.
 	Transport http.RoundTripper
+	// WrapTransport returns what carries the requests instead, by means of the
+	// given transport: say, to trace them. Each try is a request. They hold
+	// tokens and our own credentials.
+	WrapTransport func(http.RoundTripper) http.RoundTripper
 	// InsecureHTTP allows an endpoint with the http scheme on another host
 	// than this one, where tokens and secrets can be read by anybody on the
 	// way.

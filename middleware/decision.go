@@ -41,6 +41,8 @@ type Decision struct {
 	MaxAge time.Duration
 	// Age is how long ago the authority was asked about the token.
 	Age time.Duration
+	// Took is how long it took to decide. It is only measured for Observe.
+	Took time.Duration
 	// RetryAfter is when to try again; only for a 503.
 	RetryAfter time.Duration
 	// Nonce is the DPoP nonce to hand out with the answer; empty for none.
@@ -166,6 +168,15 @@ func (d Decision) Code() string {
 	return d.Reason.outcome().code
 }
 
+// Description returns the text for people that the client gets with the Code.
+// It is empty where that is.
+func (d Decision) Description() string {
+	if d.Allowed {
+		return ""
+	}
+	return d.Reason.outcome().description
+}
+
 // String explains the decision to an operator. It may say more than a client
 // should know.
 func (d Decision) String() string {
@@ -228,8 +239,9 @@ func (d Decision) LogValue() slog.Value {
 
 // report tells the Observer about every decision and the Logger about every
 // refusal.
-func (g *Guard) report(r *http.Request, d *Decision) {
+func (g *Guard) report(r *http.Request, d *Decision, begun time.Time) {
 	if g.config.Observe != nil {
+		d.Took = g.config.Now().Sub(begun)
 		g.config.Observe(r.Context(), *d)
 	}
 	if g.config.Logger == nil || d.Allowed {

@@ -72,7 +72,7 @@ func (g *Guard) Optional(h http.Handler) http.Handler {
 // The handler finds the token with [sneck.FromContext]. Protect panics if no
 // request can satisfy the policy.
 func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
-	if err := p.check(&g.config); err != nil {
+	if err := g.CheckPolicy(p); err != nil {
 		panic(err)
 	}
 	p.ACR = slices.Clone(p.ACR)
@@ -89,6 +89,10 @@ func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
 	}
 }
 
+// CheckPolicy returns an error that names every mistake in a policy, such as
+// one that no request can satisfy. [Guard.Protect] panics with it.
+func (g *Guard) CheckPolicy(p Policy) error { return p.check(&g.config) }
+
 // Check decides whether a request may pass, and reports the decision to the
 // Logger and to Observe. It writes nothing: see [Guard.Admit] and
 // [Guard.Refuse].
@@ -101,6 +105,10 @@ func (g *Guard) Check(r *http.Request, p Policy) Decision {
 // check fills in a zero Decision. It is large, and most requests need little
 // of it, so it is not passed around by value.
 func (g *Guard) check(r *http.Request, p *Policy, d *Decision) {
+	var begun time.Time
+	if g.config.Observe != nil {
+		begun = g.config.Now()
+	}
 	g.decide(r, p, d)
 	if d.Rule = p.Name; d.Rule == "" {
 		d.Rule = r.Pattern
@@ -119,7 +127,7 @@ func (g *Guard) check(r *http.Request, p *Policy, d *Decision) {
 		}
 		d.Shadow = p.DangerouslyShadow
 	}
-	g.report(r, d)
+	g.report(r, d, begun)
 }
 
 // Admit readies a request that was allowed for its handler: it returns a

@@ -202,6 +202,35 @@ func TestShadowIsReported(t *testing.T) {
 	assert.Contains(t, buf.String(), "decision.shadow=true decision.missing=write")
 }
 
+// Only Observe is told how long a decision took, as only it wants to know.
+func TestObserveMeasures(t *testing.T) {
+	var seen middleware.Decision
+	now := time.Unix(1_800_000_000, 0)
+	observed := newGuard(t, func(c *middleware.Config) {
+		c.Now = func() time.Time { return now }
+		c.Verifier = sneck.VerifierFunc(func(context.Context, string) (*sneck.Token, error) {
+			now = now.Add(time.Second)
+			return nil, sneck.ErrInvalid
+		})
+		c.Observe = func(_ context.Context, d middleware.Decision) { seen = d }
+	})
+	d := observed.Check(get("Bearer read"), anyToken)
+	assert.Equal(t, time.Second, seen.Took)
+	assert.Equal(t, seen, d)
+	assert.Zero(t, newGuard(t, nil).Check(get("Bearer read"), anyToken).Took)
+}
+
+// A decision has the words of its answer.
+func TestDescription(t *testing.T) {
+	guard := newGuard(t, nil)
+	assert.Empty(t, guard.Check(get("Bearer read"), anyToken).Description())
+	assert.Empty(t, guard.Check(get(""), anyToken).Description())
+	d := guard.Check(get("Bearer unknown"), anyToken)
+	rec := httptest.NewRecorder()
+	guard.Refuse(rec, get("Bearer unknown"), d)
+	assert.JSONEq(t, `{"error":"`+d.Code()+`","error_description":"`+d.Description()+`"}`, rec.Body.String())
+}
+
 // Guards may be nested; the inner one decides about its own demands.
 func TestNestedGuards(t *testing.T) {
 	guard := newGuard(t, nil)

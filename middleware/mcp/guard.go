@@ -60,7 +60,7 @@ func New(c Config) (*Guard, error) {
 	policy.Scopes = base.Under(c.Hierarchy)
 	inner, err := middleware.New(c.guard())
 	if err == nil {
-		err = checkPolicy(inner, policy)
+		err = inner.CheckPolicy(policy)
 	}
 	if err := errors.Join(c.check(), err); err != nil {
 		return nil, err
@@ -89,17 +89,6 @@ func New(c Config) (*Guard, error) {
 		g.similar[strings.ToLower(name)] = true
 	}
 	return g, nil
-}
-
-// checkPolicy returns every mistake in the policy.
-func checkPolicy(g *middleware.Guard, p middleware.Policy) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err, _ = v.(error)
-		}
-	}()
-	g.Protect(p) // panics with the mistakes
-	return nil
 }
 
 // Metadata returns a handler that tells clients where to get tokens (RFC

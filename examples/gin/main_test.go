@@ -1,0 +1,11 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/sneckauth/sneck/examples/internal/songstest"
+)
+
+func TestRoutes(t *testing.T) {
+	songstest.Run(t, newGuard, routes, songstest.Framework{Rule: "/users/:user/songs"})
+}
