@@ -26,7 +26,7 @@ func TestTextsShowTheExamples(t *testing.T) {
 	for text, programs := range map[string][]string{
 		"docs/mcp.md": {"examples/mcp/main.go"},
 		"docs/frameworks.md": {
-			"examples/servemux/main.go", "examples/chi/main.go", "examples/gin/main.go", "examples/echo/main.go", "examples/grpc/main.go",
+			"examples/internal/songs/songs.go", "examples/servemux/main.go", "examples/chi/main.go", "examples/gin/main.go", "examples/echo/main.go", "examples/grpc/main.go",
 		},
 		"docs/observability.md": {"adapter/otel/example_test.go"},
 	} {

@@ -4,22 +4,19 @@ package main
 import (
 	"fmt"
 	"log"
-	"log/slog"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 
 	"github.com/sneckauth/sneck"
-	"github.com/sneckauth/sneck/cache"
-	"github.com/sneckauth/sneck/introspect"
+	"github.com/sneckauth/sneck/examples/internal/songs"
 	"github.com/sneckauth/sneck/middleware"
 	"github.com/sneckauth/sneck/scopes"
 )
 
 func main() {
-	guard, err := newGuard(os.Getenv("INTROSPECTION_URL"), os.Getenv("INTROSPECTION_SECRET"))
+	guard, err := songs.NewGuard(os.Getenv("INTROSPECTION_URL"), os.Getenv("INTROSPECTION_SECRET"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -32,7 +29,7 @@ func routes(guard *middleware.Guard) http.Handler {
 		r.With(guard.Require(scopes.All("songs:read"))).Get("/", list)
 		r.With(guard.Require(scopes.All("songs:write"))).Post("/", add)
 	})
-	r.With(guard.Protect(own)).Get("/users/{user}/songs", ofUser)
+	r.With(guard.Protect(songs.Own)).Get("/users/{user}/songs", ofUser)
 	r.With(guard.Optional).Get("/welcome", welcome)
 	return r
 }
@@ -56,36 +53,4 @@ func welcome(w http.ResponseWriter, r *http.Request) {
 		name = token.Subject
 	}
 	fmt.Fprintln(w, "hello", name)
-}
-
-// own admits users to what is theirs, and to the rest with songs:admin.
-var own = middleware.Policy{
-	Scopes: scopes.All("songs:read"),
-	ScopesOf: func(r *http.Request, t *sneck.Token) (scopes.Requirement, error) {
-		if t.Subject == r.PathValue("user") {
-			return scopes.All("songs:read"), nil
-		}
-		return scopes.All("songs:admin"), nil
-	},
-}
-
-// newGuard returns a guard that asks the authorization server about each token,
-// once a minute at most.
-func newGuard(introspectionURL, secret string) (*middleware.Guard, error) {
-	authority, err := introspect.New(introspect.Config{
-		Endpoint:   introspectionURL,
-		Credential: introspect.Basic("songs", secret),
-	})
-	if err != nil {
-		return nil, err
-	}
-	remembered, err := cache.New(cache.Config{Verifier: authority, TTL: time.Minute})
-	if err != nil {
-		return nil, err
-	}
-	return middleware.New(middleware.Config{
-		Verifier: remembered,
-		Audience: []string{"https://songs.example"},
-		Logger:   slog.Default(),
-	})
 }

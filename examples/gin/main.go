@@ -3,23 +3,20 @@ package main
 
 import (
 	"log"
-	"log/slog"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/sneckauth/sneck"
-	"github.com/sneckauth/sneck/cache"
-	"github.com/sneckauth/sneck/introspect"
+	"github.com/sneckauth/sneck/examples/internal/songs"
 	"github.com/sneckauth/sneck/middleware"
 	"github.com/sneckauth/sneck/scopes"
 )
 
 func main() {
 	gin.SetMode(gin.ReleaseMode)
-	guard, err := newGuard(os.Getenv("INTROSPECTION_URL"), os.Getenv("INTROSPECTION_SECRET"))
+	guard, err := songs.NewGuard(os.Getenv("INTROSPECTION_URL"), os.Getenv("INTROSPECTION_SECRET"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -30,7 +27,7 @@ func routes(guard *middleware.Guard) http.Handler {
 	r := gin.New()
 	r.GET("/songs", guarded(guard.Require(scopes.All("songs:read"))), list)
 	r.POST("/songs", guarded(guard.Require(scopes.All("songs:write"))), add)
-	r.GET("/users/:user/songs", guarded(guard.Protect(own)), ofUser)
+	r.GET("/users/:user/songs", guarded(guard.Protect(songs.Own)), ofUser)
 	r.GET("/welcome", guarded(guard.Optional), welcome)
 	return r
 }
@@ -75,36 +72,4 @@ func welcome(c *gin.Context) {
 		name = token.Subject
 	}
 	c.String(http.StatusOK, "hello %s\n", name)
-}
-
-// own admits users to what is theirs, and to the rest with songs:admin.
-var own = middleware.Policy{
-	Scopes: scopes.All("songs:read"),
-	ScopesOf: func(r *http.Request, t *sneck.Token) (scopes.Requirement, error) {
-		if t.Subject == r.PathValue("user") {
-			return scopes.All("songs:read"), nil
-		}
-		return scopes.All("songs:admin"), nil
-	},
-}
-
-// newGuard returns a guard that asks the authorization server about each token,
-// once a minute at most.
-func newGuard(introspectionURL, secret string) (*middleware.Guard, error) {
-	authority, err := introspect.New(introspect.Config{
-		Endpoint:   introspectionURL,
-		Credential: introspect.Basic("songs", secret),
-	})
-	if err != nil {
-		return nil, err
-	}
-	remembered, err := cache.New(cache.Config{Verifier: authority, TTL: time.Minute})
-	if err != nil {
-		return nil, err
-	}
-	return middleware.New(middleware.Config{
-		Verifier: remembered,
-		Audience: []string{"https://songs.example"},
-		Logger:   slog.Default(),
-	})
 }

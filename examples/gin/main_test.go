@@ -7,5 +7,5 @@ import (
 )
 
 func TestRoutes(t *testing.T) {
-	songstest.Run(t, newGuard, routes, songstest.Framework{Rule: "/users/:user/songs"})
+	songstest.Run(t, routes, songstest.Framework{Rule: "/users/:user/songs"})
 }

@@ -4,11 +4,9 @@ package main
 import (
 	"context"
 	"log"
-	"log/slog"
 	"net"
 	"os"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -18,15 +16,14 @@ import (
 
 	"github.com/sneckauth/sneck"
 	guardgrpc "github.com/sneckauth/sneck/adapter/grpc"
-	"github.com/sneckauth/sneck/cache"
 	pb "github.com/sneckauth/sneck/examples/grpc/songspb"
-	"github.com/sneckauth/sneck/introspect"
+	"github.com/sneckauth/sneck/examples/internal/songs"
 	"github.com/sneckauth/sneck/middleware"
 	"github.com/sneckauth/sneck/scopes"
 )
 
 func main() {
-	guard, err := newGuard(os.Getenv("INTROSPECTION_URL"), os.Getenv("INTROSPECTION_SECRET"))
+	guard, err := songs.NewGuard(os.Getenv("INTROSPECTION_URL"), os.Getenv("INTROSPECTION_SECRET"))
 	check(err)
 	server, err := newServer(guard)
 	check(err)
@@ -51,24 +48,24 @@ func newServer(guard *middleware.Guard) (*grpc.Server, error) {
 		return nil, err
 	}
 	server := grpc.NewServer(calls.ServerOptions()...)
-	pb.RegisterSongsServer(server, &songs{})
+	pb.RegisterSongsServer(server, &service{})
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	return server, calls.CheckServices(server.GetServiceInfo())
 }
 
-// songs is the service. It needs not ask for tokens or scopes.
-type songs struct {
+// A service has songs. It needs not ask for tokens or scopes.
+type service struct {
 	pb.UnimplementedSongsServer
 
 	mu  sync.Mutex
 	all []*pb.Song
 }
 
-func (s *songs) List(context.Context, *pb.ListRequest) (*pb.ListResponse, error) {
+func (s *service) List(context.Context, *pb.ListRequest) (*pb.ListResponse, error) {
 	return &pb.ListResponse{Songs: s.of("")}, nil
 }
 
-func (s *songs) Add(ctx context.Context, r *pb.AddRequest) (*pb.AddResponse, error) {
+func (s *service) Add(ctx context.Context, r *pb.AddRequest) (*pb.AddResponse, error) {
 	song := &pb.Song{Title: r.Title, User: sneck.FromContext(ctx).Subject}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +75,7 @@ func (s *songs) Add(ctx context.Context, r *pb.AddRequest) (*pb.AddResponse, err
 
 // OfUser is open to the user, and to others with songs:admin: whose songs are
 // asked for is in the message, which rules do not see.
-func (s *songs) OfUser(ctx context.Context, r *pb.OfUserRequest) (*pb.ListResponse, error) {
+func (s *service) OfUser(ctx context.Context, r *pb.OfUserRequest) (*pb.ListResponse, error) {
 	token := sneck.FromContext(ctx)
 	if !token.Has("songs:admin") && token.Subject != r.User {
 		return nil, status.Error(codes.PermissionDenied, "these are the songs of somebody else")
@@ -88,7 +85,7 @@ func (s *songs) OfUser(ctx context.Context, r *pb.OfUserRequest) (*pb.ListRespon
 
 // Watch sends the songs there are, and goes on until the client leaves or its
 // token expires.
-func (s *songs) Watch(_ *pb.ListRequest, stream grpc.ServerStreamingServer[pb.Song]) error {
+func (s *service) Watch(_ *pb.ListRequest, stream grpc.ServerStreamingServer[pb.Song]) error {
 	for _, song := range s.of("") {
 		if err := stream.Send(song); err != nil {
 			return err
@@ -98,7 +95,7 @@ func (s *songs) Watch(_ *pb.ListRequest, stream grpc.ServerStreamingServer[pb.So
 	return nil
 }
 
-func (s *songs) Welcome(ctx context.Context, _ *pb.WelcomeRequest) (*pb.WelcomeResponse, error) {
+func (s *service) Welcome(ctx context.Context, _ *pb.WelcomeRequest) (*pb.WelcomeResponse, error) {
 	if token := sneck.FromContext(ctx); token != nil {
 		return &pb.WelcomeResponse{Text: "hello " + token.Subject}, nil
 	}
@@ -106,7 +103,7 @@ func (s *songs) Welcome(ctx context.Context, _ *pb.WelcomeRequest) (*pb.WelcomeR
 }
 
 // of returns the songs of a user, or of all.
-func (s *songs) of(user string) []*pb.Song {
+func (s *service) of(user string) []*pb.Song {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list []*pb.Song
@@ -116,27 +113,6 @@ func (s *songs) of(user string) []*pb.Song {
 		}
 	}
 	return list
-}
-
-// newGuard returns a guard that asks the authorization server about each token,
-// once a minute at most.
-func newGuard(introspectionURL, secret string) (*middleware.Guard, error) {
-	authority, err := introspect.New(introspect.Config{
-		Endpoint:   introspectionURL,
-		Credential: introspect.Basic("songs", secret),
-	})
-	if err != nil {
-		return nil, err
-	}
-	remembered, err := cache.New(cache.Config{Verifier: authority, TTL: time.Minute})
-	if err != nil {
-		return nil, err
-	}
-	return middleware.New(middleware.Config{
-		Verifier: remembered,
-		Audience: []string{"https://songs.example"},
-		Logger:   slog.Default(),
-	})
 }
 
 func check(err error) {

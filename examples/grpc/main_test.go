@@ -20,11 +20,12 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/sneckauth/sneck/examples/grpc/songspb"
+	"github.com/sneckauth/sneck/examples/internal/songs"
 	"github.com/sneckauth/sneck/examples/internal/songstest"
 )
 
 func start(t *testing.T, introspectionURL, secret string) *grpc.ClientConn {
-	guard, err := newGuard(introspectionURL, secret)
+	guard, err := songs.NewGuard(introspectionURL, secret)
 	require.NoError(t, err)
 	server, err := newServer(guard)
 	require.NoError(t, err)

@@ -19,6 +19,7 @@ import (
 	"github.com/sneckauth/sneck"
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authtest"
+	"github.com/sneckauth/sneck/examples/internal/songs"
 	"github.com/sneckauth/sneck/middleware"
 	"github.com/sneckauth/sneck/scopes"
 )
@@ -73,14 +74,14 @@ type Framework struct {
 }
 
 // Run tests the API.
-func Run(t *testing.T, newGuard func(introspectionURL, secret string) (*middleware.Guard, error), routes func(*middleware.Guard) http.Handler, f Framework) {
+func Run(t *testing.T, routes func(*middleware.Guard) http.Handler, f Framework) {
 	var log logged
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewJSONHandler(&log, nil)))
 	t.Cleanup(func() { slog.SetDefault(before) })
 
 	tokens, introspectionURL, secret := Issue(t)
-	guard, err := newGuard(introspectionURL, secret)
+	guard, err := songs.NewGuard(introspectionURL, secret)
 	require.NoError(t, err)
 	service := httptest.NewServer(routes(guard))
 	t.Cleanup(service.Close)
