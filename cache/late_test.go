@@ -152,7 +152,7 @@ func TestSilentBusIsBelievedForFiveSeconds(t *testing.T) {
 		share(t, one, "2")
 		bus.hangs.Store(true)
 		heard := time.Now()
-		time.Sleep(heard.Add(5*time.Second - time.Nanosecond).Sub(time.Now()))
+		time.Sleep(time.Until(heard.Add(5*time.Second - time.Nanosecond)))
 		share(t, two, "1")
 		assert.Equal(t, int64(2), a.calls.Load())
 		time.Sleep(time.Nanosecond)
