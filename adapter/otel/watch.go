@@ -67,9 +67,10 @@ func cacheInstruments() []instrument[cache.Stats] {
 			only(func(s *s) int64 { return s.Bytes })},
 		{"sneck.cache.shared.hits", "{question}", "Questions that the shared tier answered.", false,
 			only(func(s *s) int64 { return int64(s.SharedHits) })},
-		{"sneck.cache.shared.faults", "{operation}", "Operations of the shared tier that failed, were skipped, or found a forged value.", false, []source[s]{
+		{"sneck.cache.shared.faults", "{operation}", "Operations of the shared tier that failed, were skipped, did not happen as revocations do not arrive, or found a forged value.", false, []source[s]{
 			fault("failed", func(s *s) int64 { return int64(s.SharedErrors) }),
 			fault("skipped", func(s *s) int64 { return int64(s.SharedSkipped) }),
+			fault("behind", func(s *s) int64 { return int64(s.SharedBehind) }),
 			fault("forged", func(s *s) int64 { return int64(s.SharedForged) }),
 		}},
 		{"sneck.cache.shared.joined", "1", "Whether the shared tier is read: 1 or 0.", true,
