@@ -66,6 +66,7 @@ const (
 	ReasonAnonymous Reason = "anonymous" // no token, and none is demanded
 	ReasonOtherwise Reason = "otherwise" // authenticated by something else than a token
 	ReasonPreflight Reason = "preflight" // a CORS preflight request, where allowed
+	ReasonPublic    Reason = "public"    // a route that is open to everybody
 )
 
 // The reasons to refuse a request.
@@ -75,6 +76,7 @@ const (
 	ReasonMalformed Reason = "malformed"  // not exactly one token after the scheme: 400
 	ReasonTwoTokens Reason = "two_tokens" // more than one token, header or method: 400
 	ReasonTooLong   Reason = "too_long"   // longer than sneck.MaxTokenBytes: 400
+	ReasonPath      Reason = "path"       // the path can be read in two ways: 400
 	ReasonRequest   Reason = "request"    // Policy.ScopesOf can not tell what is asked for: 400
 
 	ReasonInvalid      Reason = "invalid"       // the Verifier refused the token: 401
@@ -94,6 +96,7 @@ const (
 
 	ReasonScope     Reason = "scope"     // the token lacks scopes: 403
 	ReasonForbidden Reason = "forbidden" // no token may do this, such as by a method not listed: 403
+	ReasonNoRoute   Reason = "no_route"  // no route matches, so no token may do this: 403
 
 	ReasonStale       Reason = "stale"       // only a verdict that is too old can be had: 503
 	ReasonUnavailable Reason = "unavailable" // the Verifier could not find out: 503
@@ -132,7 +135,7 @@ func (r Reason) outcome() *outcome {
 		return &needsToken
 	case ReasonMalformed, ReasonTwoTokens, ReasonTooLong:
 		return &invalidRequest
-	case ReasonRequest:
+	case ReasonRequest, ReasonPath:
 		return &unclear
 	case ReasonInvalid, ReasonUnrecognized, ReasonExpired, ReasonNotYet, ReasonAudience, ReasonBinding:
 		return &invalidToken
@@ -144,7 +147,7 @@ func (r Reason) outcome() *outcome {
 		return &stepUp
 	case ReasonCrossOrigin:
 		return &crossOrigin
-	case ReasonScope, ReasonForbidden:
+	case ReasonScope, ReasonForbidden, ReasonNoRoute:
 		return &noScope
 	}
 	return &unavailable // whatever has no answer of its own is not known
@@ -235,6 +238,14 @@ func (d Decision) LogValue() slog.Value {
 		attrs = append(attrs, slog.String("hint", hint))
 	}
 	return slog.GroupValue(attrs...)
+}
+
+// begin returns the time if somebody wants to know how long a decision took.
+func (g *Guard) begin() time.Time {
+	if g.config.Observe == nil {
+		return time.Time{}
+	}
+	return g.config.Now()
 }
 
 // report tells the Observer about every decision and the Logger about every

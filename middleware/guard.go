@@ -75,7 +75,7 @@ func (g *Guard) Protect(p Policy) func(http.Handler) http.Handler {
 	if err := g.CheckPolicy(p); err != nil {
 		panic(err)
 	}
-	p.ACR = slices.Clone(p.ACR)
+	p.ACR, p.Audience = slices.Clone(p.ACR), slices.Clone(p.Audience)
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			var d Decision
@@ -105,10 +105,7 @@ func (g *Guard) Check(r *http.Request, p Policy) Decision {
 // check fills in a zero Decision. It is large, and most requests need little
 // of it, so it is not passed around by value.
 func (g *Guard) check(r *http.Request, p *Policy, d *Decision) {
-	var begun time.Time
-	if g.config.Observe != nil {
-		begun = g.config.Now()
-	}
+	begun := g.begin()
 	g.decide(r, p, d)
 	if d.Rule = p.Name; d.Rule == "" {
 		d.Rule = r.Pattern
@@ -267,7 +264,7 @@ func (g *Guard) otherwise(r *http.Request, p *Policy, d *Decision) {
 func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, now time.Time, d *Decision) {
 	t := d.Token
 	switch {
-	case !g.config.DangerouslyAnyAudience && !t.MeantFor(g.config.Audience...):
+	case !g.meantFor(t, p):
 		d.Reason = ReasonAudience
 		return
 	case t.ExpiredAt(now):
@@ -280,13 +277,19 @@ func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, now time.Ti
 	if d.Reason, d.Err = g.bound(r, p, t, proof); d.Reason != "" {
 		return
 	}
-	need, err := p.need(r, t)
-	if err != nil {
-		d.Reason, d.Err = ReasonRequest, err
-		return
+	need := p.Scopes.For(r.Method)
+	if p.ScopesOf != nil {
+		if need, d.Err = p.ScopesOf(r, t); d.Err != nil {
+			d.Reason = ReasonRequest
+			return
+		}
+		need = need.For(r.Method)
 	}
 	if !need.Met(t.Scopes) {
 		d.Reason = ReasonForbidden
+		if p.unmatched {
+			d.Reason = ReasonNoRoute
+		}
 		if d.Required = need.Closest(t.Scopes); d.Required != nil {
 			d.Reason, d.Missing = ReasonScope, need.Missing(t.Scopes)
 		}
@@ -297,4 +300,15 @@ func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, now time.Ti
 		return
 	}
 	d.Reason, d.Allowed = ReasonAdmitted, true
+}
+
+// meantFor reports whether the token is for this resource server.
+func (g *Guard) meantFor(t *sneck.Token, p *Policy) bool {
+	audience := g.config.Audience
+	if p.Audience != nil {
+		audience = p.Audience
+	} else if g.config.DangerouslyAnyAudience {
+		return true
+	}
+	return t.MeantFor(audience...)
 }

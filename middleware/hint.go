@@ -19,6 +19,8 @@ func (d Decision) Hint() string {
 		return "the client, or a proxy on its way, sends a second token; one place and one token only"
 	case ReasonTooLong:
 		return "the client sends something else than a token, or the authorization server puts too much into it"
+	case ReasonPath:
+		return "the path has an empty or dotted segment, a backslash, a semicolon, or an escape that hides one; if the client means it, it has to send the plain path"
 	case ReasonRequest:
 		return "the request's body does not say clearly what it asks for, see the error"
 	case ReasonInvalid:
@@ -47,6 +49,8 @@ func (d Decision) Hint() string {
 		return fmt.Sprintf("the client must be allowed, and ask for: %s", d.Missing)
 	case ReasonForbidden:
 		return "no scope opens this method; if it should be open, the route's requirement lacks it"
+	case ReasonNoRoute:
+		return "the table has no route for this method and path; a route may lack the method, or a slash at its end"
 	case ReasonStale:
 		return "the verifier remembers answers for longer than the route allows and can not be made to ask anew"
 	case ReasonUnavailable:

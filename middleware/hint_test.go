@@ -30,7 +30,7 @@ func TestEveryRefusalHasAHint(t *testing.T) {
 	})
 	require.GreaterOrEqual(t, len(reasons), 27)
 
-	admits := map[Reason]bool{ReasonAdmitted: true, ReasonAnonymous: true, ReasonOtherwise: true, ReasonPreflight: true}
+	admits := map[Reason]bool{ReasonAdmitted: true, ReasonAnonymous: true, ReasonOtherwise: true, ReasonPreflight: true, ReasonPublic: true}
 	given := map[string]Reason{}
 	for name, reason := range reasons {
 		d := Decision{Reason: reason, Allowed: admits[reason]}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +28,9 @@ type Policy struct {
 	// returns an error, the request is refused with 400. Scopes is then what
 	// clients are told that have no token yet.
 	ScopesOf func(*http.Request, *sneck.Token) (scopes.Requirement, error)
+	// Audience, if set, lists the identifiers of which the token must be meant
+	// for one, instead of those of the [Config].
+	Audience []string
 	// Optional admits a request without a token; the handler then finds no
 	// token in its context. A token that is there must still pass, so that
 	// a client learns of its mistake instead of being served as a stranger.
@@ -72,6 +77,14 @@ type Policy struct {
 	// context. Decisions are reported as ever, so that a policy can be tried
 	// on real traffic before it is enforced.
 	DangerouslyShadow bool
+
+	unmatched bool // it stands for the lack of a route
+}
+
+// empty reports whether nothing but the Name is set.
+func (p Policy) empty() bool {
+	p.Name = ""
+	return reflect.ValueOf(p).IsZero()
 }
 
 // check returns every mistake in the policy.
@@ -82,6 +95,9 @@ func (p *Policy) check(c *Config) error {
 	}
 	if err := p.Scopes.Check(); err != nil {
 		mistake("%w", err)
+	}
+	if slices.Contains(p.Audience, "") {
+		mistake("Policy.Audience has an empty identifier")
 	}
 	if p.MaxStaleness < 0 {
 		mistake("MaxStaleness %v is negative (hint: AlwaysAsk)", p.MaxStaleness)
@@ -104,15 +120,6 @@ func (p *Policy) check(c *Config) error {
 		mistake("OtherwiseChallenge %q is malformed, or without Otherwise", p.OtherwiseChallenge)
 	}
 	return errors.Join(errs...)
-}
-
-// need returns what a request demands of a token.
-func (p *Policy) need(r *http.Request, t *sneck.Token) (scopes.Requirement, error) {
-	if p.ScopesOf == nil {
-		return p.Scopes.For(r.Method), nil
-	}
-	req, err := p.ScopesOf(r, t)
-	return req.For(r.Method), err
 }
 
 // signedIn reports whether the user signed in as the policy demands (RFC

@@ -1,0 +1,362 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/middleware"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+func newRoutes(tb testing.TB, routes []middleware.Route, change func(*middleware.Config)) *middleware.Routes {
+	tb.Helper()
+	rs, err := newGuard(tb, change).Routes(routes)
+	require.NoError(tb, err)
+	return rs
+}
+
+func policy(req scopes.Requirement) middleware.Policy { return middleware.Policy{Scopes: req} }
+
+// songs is a table with a route of each kind.
+var songs = []middleware.Route{
+	{Pattern: "GET /songs/{id}", Policy: policy(scopes.All("read"))},
+	{Pattern: "PUT /songs/{id}", Policy: policy(scopes.All("write"))},
+	{Pattern: "/charts/top", Policy: middleware.Policy{Name: "charts", Scopes: scopes.ReadWrite{}.Required()}},
+	{Pattern: "/files/", Policy: policy(scopes.AnyToken())},
+	{Pattern: "other.example/files/", Policy: policy(scopes.All("admin"))},
+	{Pattern: "GET /{$}", Policy: middleware.Policy{Scopes: scopes.AnyToken(), Optional: true}},
+	{Pattern: "GET /health", Public: true},
+	{Pattern: "GET /sibling", Policy: middleware.Policy{Scopes: scopes.AnyToken(), Audience: []string{"https://sibling.example"}}},
+}
+
+func TestRoutes(t *testing.T) {
+	rs := newRoutes(t, songs, nil)
+	handler := rs.Wrap(http.HandlerFunc(hello))
+	const path, noRoute, public = middleware.ReasonPath, middleware.ReasonNoRoute, middleware.ReasonPublic
+	for _, test := range []struct {
+		method, target, token string
+		status                int
+		reason                middleware.Reason
+		rule                  string
+	}{
+		{"GET", "/songs/7", "read", 200, ok, "GET /songs/{id}"},
+		{"HEAD", "/songs/7", "read", 200, ok, "GET /songs/{id}"},
+		{"GET", "/songs/7?q=../x", "read", 200, ok, "GET /songs/{id}"},
+		{"GET", "/songs/7", "write", 403, middleware.ReasonScope, "GET /songs/{id}"},
+		{"GET", "/songs/7", "unknown", 401, middleware.ReasonInvalid, "GET /songs/{id}"},
+		{"GET", "/songs/7", "", 401, middleware.ReasonNoToken, "GET /songs/{id}"},
+		{"PUT", "/songs/7", "write", 200, ok, "PUT /songs/{id}"},
+		{"PUT", "/songs/7", "read", 403, middleware.ReasonScope, "PUT /songs/{id}"},
+		{"GET", "/charts/top", "read", 200, ok, "charts"},
+		{"DELETE", "/charts/top", "read", 403, middleware.ReasonScope, "charts"},
+		{"DELETE", "/charts/top", "write", 200, ok, "charts"},
+		{"GET", "/files/a/b", "none", 200, ok, "/files/"},
+		{"GET", "/files/", "none", 200, ok, "/files/"},
+		{"GET", "http://other.example/files/a", "none", 403, middleware.ReasonScope, "other.example/files/"},
+		{"GET", "http://other.example:8080/files/a", "none", 403, middleware.ReasonScope, "other.example/files/"},
+		{"GET", "/", "", 200, middleware.ReasonAnonymous, "GET /{$}"},
+		{"GET", "/", "unknown", 401, middleware.ReasonInvalid, "GET /{$}"},
+		{"GET", "/health", "", 200, public, "GET /health"},
+		{"GET", "/health", "unknown", 200, public, "GET /health"},
+		{"GET", "/sibling", "sibling", 200, ok, "GET /sibling"},
+		{"GET", "/sibling", "read", 401, middleware.ReasonAudience, "GET /sibling"},
+		{"GET", "/songs/7", "sibling", 401, middleware.ReasonAudience, "GET /songs/{id}"},
+		{"GET", "/songs/7", "down", 503, middleware.ReasonUnavailable, "GET /songs/{id}"},
+
+		// Whatever no route matches: nobody learns of it without a token.
+		{"GET", "/secret", "", 401, middleware.ReasonNoToken, ""},
+		{"GET", "/secret", "unknown", 401, middleware.ReasonInvalid, ""},
+		{"GET", "/secret", "read", 403, noRoute, ""},
+		{"DELETE", "/songs/7", "write", 403, noRoute, ""},
+		{"get", "/songs/7", "read", 403, noRoute, ""},
+		{"POST", "/health", "", 401, middleware.ReasonNoToken, ""},
+		{"GET", "/songs", "read", 403, noRoute, ""},
+		{"GET", "/songs/7/", "read", 403, noRoute, ""},
+		{"GET", "/songs/7/lyrics", "read", 403, noRoute, ""},
+		{"GET", "/SONGS/7", "read", 403, noRoute, ""},
+		{"GET", "/files", "read", 403, noRoute, ""}, // a mux would redirect
+		{"GET", "/songs/7%20a", "read", 200, ok, "GET /songs/{id}"},
+		{"GET", "/songs/100%C3%A9", "read", 200, ok, "GET /songs/{id}"},
+
+		// Paths that somebody might read otherwise.
+		{"GET", "//", "", 400, path, ""},
+		{"GET", "//health", "", 400, path, ""},
+		{"GET", "/files//", "none", 400, path, ""},
+		{"GET", "/files/.", "none", 400, path, ""},
+		{"GET", "/health/../songs/7", "", 400, path, ""},
+		{"GET", "/./health", "", 400, path, ""},
+		{"GET", "/songs/..", "read", 400, path, ""},
+		{"GET", "/files/..%2fsecret", "none", 400, path, ""},
+		{"GET", "/files/a%2Fb", "none", 400, path, ""},
+		{"GET", "/files/%2e%2e/secret", "none", 400, path, ""},
+		{"GET", "/files/%2e", "none", 400, path, ""},
+		{"GET", "/files/a%2eb", "none", 400, path, ""},
+		{"GET", "/files/a%5cb", "none", 400, path, ""},
+		{"GET", `/files/a\b`, "none", 400, path, ""},
+		{"GET", "/files/a;b", "none", 400, path, ""},
+		{"GET", "/files/a%3bb", "none", 400, path, ""},
+		{"GET", "/files/a%00b", "none", 400, path, ""},
+		{"GET", "/files/a%0ab", "none", 400, path, ""},
+		{"GET", "/files/a%252fb", "none", 400, path, ""},
+		{"GET", "/files/a%25b", "none", 200, ok, "/files/"},
+		{"CONNECT", "/health", "", 400, path, ""},
+		{"OPTIONS", "*", "read", 400, path, ""},
+	} {
+		t.Run(test.method+" "+test.target+" "+test.token, func(t *testing.T) {
+			r := request(t, test.method, test.target)
+			if test.token != "" {
+				r.Header.Set("Authorization", "Bearer "+test.token)
+			}
+			d := rs.Check(r)
+			assert.Equal(t, []any{test.reason, test.rule}, []any{d.Reason, d.Rule})
+			rec := httptest.NewRecorder()
+			handler.ServeHTTP(rec, r)
+			assert.Equal(t, test.status, rec.Code)
+			if test.status >= 400 {
+				assert.NotContains(t, rec.Body.String(), "hello")
+				assert.NotEmpty(t, d.Hint())
+			}
+		})
+	}
+}
+
+// request is what a server makes of a request line.
+func request(t testing.TB, method, target string) *http.Request {
+	t.Helper()
+	u, err := url.ParseRequestURI(target)
+	if target == "*" {
+		u, err = &url.URL{Path: "*"}, nil
+	}
+	require.NoError(t, err)
+	r := get()
+	r.Method, r.URL, r.RequestURI = method, u, target
+	if u.Host != "" {
+		r.Host = u.Host
+	}
+	return r
+}
+
+// The method is that of the request line and of nothing else.
+func TestRoutesIgnoreOtherMethods(t *testing.T) {
+	rs := newRoutes(t, songs, nil)
+	r := request(t, "PUT", "/songs/7")
+	r.Header.Set("Authorization", "Bearer read")
+	r.Header.Set("X-HTTP-Method-Override", "GET")
+	assert.Equal(t, middleware.ReasonScope, rs.Check(r).Reason)
+}
+
+func TestRoutesReportEveryMistake(t *testing.T) {
+	_, err := newGuard(t, nil).Routes([]middleware.Route{
+		{Pattern: "GET /good", Policy: policy(scopes.AnyToken())},
+		{Pattern: "GET good", Policy: policy(scopes.AnyToken())},
+		{Pattern: "/{a}/b", Policy: policy(scopes.AnyToken())},
+		{Pattern: "/a/{b}", Policy: policy(scopes.AnyToken())},
+		{Pattern: "GET /good", Policy: policy(scopes.AnyToken())},
+		{Pattern: "GET /nobody"},
+		{Pattern: "GET /open", Public: true, Policy: policy(scopes.AnyToken())},
+		{Pattern: "GET /strict", Policy: middleware.Policy{Scopes: scopes.AnyToken(), SenderConstrained: true}},
+		{Pattern: "", Public: true},
+	})
+	require.Error(t, err)
+	var lines []string
+	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
+		var route *middleware.RouteError
+		require.ErrorAs(t, e, &route)
+		lines = append(lines, route.Error())
+	}
+	assert.Equal(t, []string{
+		`route 1: middleware: pattern "GET good" is malformed (hint: such as "GET /songs/{id}", see http.ServeMux)`,
+		`route 3: middleware: pattern "/a/{b}" conflicts with "/{a}/b": both match some requests, and neither is more specific`,
+		`route 4: middleware: pattern "GET /good" conflicts with "GET /good": both match some requests, and neither is more specific`,
+		`route 5: middleware: scopes: the requirement is met by no token (hint: name a scope, or say scopes.AnyToken)`,
+		`route 6: middleware: a public route has a policy (hint: Policy.Optional admits requests without a token)`,
+		`route 7: middleware: SenderConstrained needs DPoP or MTLS in the Config`,
+		`route 8: middleware: pattern "" is malformed (hint: such as "GET /songs/{id}", see http.ServeMux)`,
+	}, lines)
+}
+
+// A table is replaced at once and as a whole, or not at all.
+func TestRoutesAreReplaced(t *testing.T) {
+	open := []middleware.Route{{Pattern: "/a", Public: true}, {Pattern: "/b", Public: true}}
+	closed := []middleware.Route{{Pattern: "/a", Policy: policy(scopes.All("write"))}}
+	rs := newRoutes(t, open, nil)
+	a, b := request(t, "GET", "/a"), request(t, "GET", "/b")
+	require.Error(t, rs.Replace(append(closed, middleware.Route{Pattern: "bad"})))
+	assert.Equal(t, middleware.ReasonPublic, rs.Check(a).Reason, "the old one is in force")
+
+	ctx, stop := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				for _, r := range []*http.Request{a, b} {
+					if reason := rs.Check(r).Reason; reason != middleware.ReasonPublic && reason != middleware.ReasonNoToken {
+						t.Errorf("neither table says %s", reason)
+						return
+					}
+				}
+			}
+		})
+	}
+	for range 500 {
+		require.NoError(t, rs.Replace(closed))
+		assert.Equal(t, middleware.ReasonNoToken, rs.Check(a).Reason)
+		require.NoError(t, rs.Replace(open))
+		assert.Equal(t, middleware.ReasonPublic, rs.Check(b).Reason)
+	}
+	stop()
+	group.Wait()
+}
+
+// Observe and the log see the decisions of a table, those without a policy
+// included.
+func TestRoutesAreObserved(t *testing.T) {
+	var seen []middleware.Reason
+	rs := newRoutes(t, songs, func(c *middleware.Config) {
+		c.Observe = func(_ context.Context, d middleware.Decision) {
+			seen = append(seen, d.Reason)
+			assert.Less(t, d.Took, time.Minute)
+		}
+	})
+	for _, target := range []string{"/health", "//", "/nowhere"} {
+		rs.Check(request(t, "GET", target))
+	}
+	assert.Equal(t, []middleware.Reason{middleware.ReasonPublic, middleware.ReasonPath, middleware.ReasonNoToken}, seen)
+}
+
+// Whatever the path: the handler that a ServeMux behind the table chooses is
+// that of the rule which decided, and a path that is read in another way by
+// who decodes or cleans it once more is not admitted.
+func FuzzRoutes(f *testing.F) {
+	for _, seed := range []string{"/songs/7", "/charts/top", "/files/a/b", "/", "//", "/files/%2e%2e/x", "/a%252fb", "/files/a;b", "/songs/a%2fb", "*"} {
+		f.Add("GET", seed)
+		f.Add("PUT", seed)
+	}
+	type chosen struct{}
+	rs := newRoutes(f, songs, func(c *middleware.Config) {
+		c.Verifier = sneck.VerifierFunc(func(context.Context, string) (*sneck.Token, error) {
+			return &sneck.Token{Audience: []string{audience, "https://sibling.example"}, Scopes: scopes.MustParse("read write admin")}, nil
+		})
+	})
+	inner := http.NewServeMux()
+	for _, route := range songs {
+		name := route.Pattern
+		if route.Policy.Name != "" {
+			name = route.Policy.Name
+		}
+		inner.HandleFunc(route.Pattern, func(_ http.ResponseWriter, r *http.Request) {
+			*r.Context().Value(chosen{}).(*string) = name
+		})
+	}
+	f.Fuzz(func(t *testing.T, method, target string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil || strings.ContainsAny(method, " \r\n") {
+			return
+		}
+		name := ""
+		r := get("Bearer any").WithContext(context.WithValue(t.Context(), chosen{}, &name))
+		r.Method, r.URL = method, u
+		if u.Host != "" {
+			r.Host = u.Host
+		}
+		d := rs.Check(r)
+		if !d.Allowed {
+			return
+		}
+		rec := httptest.NewRecorder()
+		rs.Wrap(inner).ServeHTTP(rec, r)
+		if rec.Code != http.StatusOK || name != d.Rule {
+			t.Fatalf("%s %q was admitted by %q and went to %q with %d", method, target, d.Rule, name, rec.Code)
+		}
+		again, err := url.PathUnescape(u.Path)
+		if err == nil && again != u.Path && strings.Count(again, "/") != strings.Count(u.Path, "/") {
+			t.Fatalf("%q is %q when it is decoded once more", target, again)
+		}
+	})
+}
+
+func ExampleGuard_Routes() {
+	guard, err := middleware.New(middleware.Config{
+		Verifier: sneck.VerifierFunc(func(context.Context, string) (*sneck.Token, error) { return nil, errors.New("not asked") }),
+		Audience: []string{"https://songs.example"},
+	})
+	if err != nil {
+		panic(err)
+	}
+	routes, err := guard.Routes([]middleware.Route{
+		{Pattern: "GET /songs/{id}", Policy: middleware.Policy{Scopes: scopes.All("songs:read")}},
+		{Pattern: "PUT /songs/{id}", Policy: middleware.Policy{Scopes: scopes.All("songs:write")}},
+		{Pattern: "GET /health", Public: true},
+	})
+	if err != nil {
+		panic(err)
+	}
+	api := routes.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "ok") }))
+	for _, path := range []string{"/health", "/songs/7", "/songs//7", "/admin"} {
+		rec := httptest.NewRecorder()
+		api.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
+		fmt.Println(path, rec.Code)
+	}
+	// Output:
+	// /health 200
+	// /songs/7 401
+	// /songs//7 400
+	// /admin 401
+}
+
+// thousand is a table of n routes like those of a large API.
+func thousand(tb testing.TB, n int) http.Handler {
+	routes := make([]middleware.Route, 0, n)
+	for i := range n / 2 {
+		for _, method := range []string{"GET", "PUT"} {
+			routes = append(routes, middleware.Route{Pattern: fmt.Sprintf("%s /v1/resource%d/{id}/part", method, i), Policy: policy(scopes.All("read"))})
+		}
+	}
+	return newRoutes(tb, routes, func(c *middleware.Config) { c.Now = nil }).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+}
+
+// A thousand routes cost what ten do: the benchmark takes turns between the
+// two and reports the ratio of the fastest times.
+func BenchmarkRoutes1000Per10(b *testing.B) {
+	r := request(b, "GET", "/v1/resource3/7/part")
+	r.Header.Set("Authorization", "Bearer read")
+	w := httptest.NewRecorder()
+	var best [2]time.Duration
+	tables := [2]http.Handler{thousand(b, 1000), thousand(b, 10)}
+	for b.Loop() {
+		for i, table := range tables {
+			began := time.Now()
+			for range 200 {
+				table.ServeHTTP(w, r)
+			}
+			if took := time.Since(began); best[i] == 0 || took < best[i] {
+				best[i] = took
+			}
+		}
+	}
+	b.ReportMetric(float64(best[0])/float64(best[1]), "tens")
+	b.ReportMetric(0, "ns/op")
+}
+
+func TestRoutesAllocateAlike(t *testing.T) {
+	r := request(t, "GET", "/v1/resource3/7/part")
+	r.Header.Set("Authorization", "Bearer read")
+	w := httptest.NewRecorder()
+	count := func(n int) float64 {
+		table := thousand(t, n)
+		return testing.AllocsPerRun(100, func() { table.ServeHTTP(w, r) })
+	}
+	assert.Equal(t, count(10), count(1000))
+}
