@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -44,9 +45,10 @@ func (e *RouteError) Unwrap() error { return e.Err }
 // The decision must be about the path that the handler sees, however it reads
 // it. So a request is refused with 400 whose path would be another one when
 // cleaned or decoded once more: with an empty segment, "." or "..", a
-// backslash, a semicolon, a control character, or an escaped slash or dot. A
-// redirect to the clean path, as ServeMux makes, would tell which routes there
-// are.
+// backslash, a semicolon, a control character, or an escaped slash or dot; and
+// one that is under another rule for a router that does not decode it, as some
+// do not. A redirect to the clean path, as ServeMux makes, would tell which
+// routes there are.
 //
 // A pattern with a host matches by the Host header, which the client sends: a
 // handler that serves all hosts alike must not be guarded by host.
@@ -59,7 +61,10 @@ type Routes struct {
 // route that is wrong.
 func (g *Guard) Routes(routes []Route) (*Routes, error) {
 	rs := &Routes{guard: g}
-	return rs, rs.Replace(routes)
+	if err := rs.Replace(routes); err != nil {
+		return nil, err
+	}
+	return rs, nil
 }
 
 // Replace puts another list into force, for requests that begin from now on.
@@ -171,15 +176,12 @@ var unmatched = Policy{unmatched: true}
 
 func (rs *Routes) check(r *http.Request, d *Decision) {
 	begun := rs.guard.begin()
-	if !plainPath(r) {
+	rule, clear := rs.rule(r)
+	switch {
+	case !clear:
 		d.Reason = ReasonPath
 		rs.guard.report(r, d, begun)
-		return
-	}
-	found, _ := rs.mux.Load().Handler(r)
-	rule, ok := found.(*rule)
-	switch {
-	case !ok: // the mux would answer by itself: not found, not allowed, or a redirect
+	case rule == nil:
 		rs.guard.check(r, &unmatched, d)
 	case rule.public:
 		d.Allowed, d.Reason, d.Rule = true, ReasonPublic, rule.policy.Name
@@ -187,6 +189,30 @@ func (rs *Routes) check(r *http.Request, d *Decision) {
 	default:
 		rs.guard.check(r, &rule.policy, d)
 	}
+}
+
+// rule returns the rule of a request, or nil if there is none, and whether every
+// handler would see a request for which that is the rule.
+func (rs *Routes) rule(r *http.Request) (_ *rule, clear bool) {
+	if !plainPath(r) {
+		return nil, false
+	}
+	mux := rs.mux.Load()
+	found := match(mux, r)
+	if r.URL.RawPath == "" {
+		return found, true
+	}
+	// Some routers go by the path as it was sent.
+	undecoded := &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Host: r.URL.Host, Path: r.URL.RawPath}}
+	return found, match(mux, undecoded) == found
+}
+
+// match returns the rule that the mux finds, or nil where it would answer by
+// itself: not found, not allowed, or a redirect.
+func match(mux *http.ServeMux, r *http.Request) *rule {
+	found, _ := mux.Handler(r)
+	matched, _ := found.(*rule)
+	return matched
 }
 
 // plainPath reports whether every reader of the request's path reads the same.
@@ -199,7 +225,7 @@ func plainPath(r *http.Request) bool {
 		switch c := p[i]; {
 		case c < ' ', c == 0x7f, c == '\\', c == ';':
 			return false
-		case c == '%' && reserved(p[i+1:]): // decoded once more, it would be another path
+		case c == '%' && len(p) > i+2 && isHex(p[i+1]) && isHex(p[i+2]): // decoded once more, it would be another path
 			return false
 		}
 	}
@@ -220,15 +246,19 @@ func plainPath(r *http.Request) bool {
 	return true
 }
 
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
 // reserved reports whether an escape, without its "%", stands for a byte that
-// makes another path of one: a slash, a backslash, a dot, a semicolon, a
-// percent sign or a control character.
+// makes another path of one: a slash, a backslash, a dot, a semicolon or a
+// control character.
 func reserved(escape string) bool {
 	if len(escape) < 2 {
 		return false
 	}
 	switch strings.ToLower(escape[:2]) {
-	case "2f", "5c", "2e", "3b", "25", "7f":
+	case "2f", "5c", "2e", "3b", "7f":
 		return true
 	}
 	return escape[0] == '0' || escape[0] == '1'

@@ -1,0 +1,253 @@
+package yaml
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+const (
+	// maxBytes is the size of the longest file that is read.
+	maxBytes = 4 << 20
+	// maxMistakes is how many mistakes are reported at once.
+	maxMistakes = 100
+)
+
+// A Mistake is something wrong in a file.
+type Mistake struct {
+	File         string
+	Line, Column int // from 1; zero if it is in no certain place
+	Text         string
+}
+
+// Error returns the mistake in the form that editors understand:
+// "routes.yaml:3:5: what is wrong (hint: what to do)".
+func (m *Mistake) Error() string {
+	if m.Line == 0 {
+		return m.File + ": " + m.Text
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", m.File, m.Line, m.Column, m.Text)
+}
+
+// A reader collects the mistakes in one file.
+type reader struct {
+	file     string
+	mistakes []*Mistake
+}
+
+func (r *reader) wrong(n *yaml.Node, format string, args ...any) {
+	if len(r.mistakes) >= maxMistakes {
+		args, format = nil, "" // only counted
+	}
+	r.mistakes = append(r.mistakes, &Mistake{r.file, n.Line, n.Column, fmt.Sprintf(format, args...)})
+}
+
+// err returns the mistakes in the order of the file, or nil.
+func (r *reader) err() error {
+	slices.SortStableFunc(r.mistakes, func(a, b *Mistake) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	errs := make([]error, min(len(r.mistakes), maxMistakes))
+	for i := range errs {
+		errs[i] = r.mistakes[i]
+	}
+	if more := len(r.mistakes) - len(errs); more > 0 {
+		errs = append(errs, &Mistake{File: r.file, Text: fmt.Sprintf("has %d more mistakes", more)})
+	}
+	return errors.Join(errs...)
+}
+
+// document returns the one document of a file, or nil.
+func (r *reader) document(data []byte) (root *yaml.Node) {
+	whole := func(text string) {
+		r.mistakes = append(r.mistakes, &Mistake{File: r.file, Text: text})
+	}
+	if len(data) > maxBytes {
+		whole(fmt.Sprintf("is longer than %d bytes", maxBytes))
+		return nil
+	}
+	defer func() { // by what a parser of others might do to a hostile file
+		if v := recover(); v != nil {
+			whole("is not YAML")
+			root = nil
+		}
+	}()
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	var doc yaml.Node
+	switch err := d.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		whole("is empty")
+		return nil
+	case err != nil:
+		whole("is not YAML: " + strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "\n", " "))
+		return nil
+	}
+	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		whole("has more than one document (hint: remove what begins with ---)")
+		return nil
+	}
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
+		whole("is empty")
+		return nil
+	}
+	return doc.Content[0]
+}
+
+// kinds are what people call the kinds of values.
+func kindOf(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.AliasNode:
+		return "an alias"
+	}
+	switch n.ShortTag() {
+	case "!!str":
+		return "text"
+	case "!!int", "!!float":
+		return "a number"
+	case "!!bool":
+		return "true or false"
+	case "!!null":
+		return "nothing"
+	}
+	return "a value of type " + n.ShortTag()
+}
+
+// is reports whether a value is of the kind that is wanted. Aliases are none:
+// they make small files large, and people look for what a route demands where
+// it stands.
+func (r *reader) is(n *yaml.Node, kind yaml.Kind, tag, wanted string) bool {
+	if n.Kind == kind && (tag == "" || n.ShortTag() == tag) {
+		return true
+	}
+	hint := ""
+	if tag == "!!str" && n.Kind == yaml.ScalarNode {
+		hint = " (hint: put it in quotes)"
+	}
+	r.wrong(n, "is %s, but should be %s%s", kindOf(n), wanted, hint)
+	return false
+}
+
+// mapping calls the function of each key with its value.
+func (r *reader) mapping(n *yaml.Node, keys map[string]func(*yaml.Node)) {
+	r.entries(n, func(key, value *yaml.Node) {
+		read := keys[key.Value]
+		if read == nil {
+			hint := "the keys are " + strings.Join(slices.Sorted(maps.Keys(keys)), ", ")
+			if near := nearest(key.Value, keys); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			r.wrong(key, "unknown key %s (hint: %s)", strconv.Quote(key.Value), hint)
+			return
+		}
+		read(value)
+	})
+}
+
+// entries calls f with each key of a mapping, which is text and there once.
+func (r *reader) entries(n *yaml.Node, f func(key, value *yaml.Node)) {
+	if !r.is(n, yaml.MappingNode, "", "a mapping") {
+		return
+	}
+	lines := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if !r.is(key, yaml.ScalarNode, "!!str", "a key") {
+			continue
+		}
+		if first, again := lines[key.Value]; again {
+			r.wrong(key, "key %s is in line %d already", strconv.Quote(key.Value), first)
+			continue
+		}
+		lines[key.Value] = key.Line
+		f(key, value)
+	}
+}
+
+func (r *reader) list(n *yaml.Node, f func(*yaml.Node)) {
+	if r.is(n, yaml.SequenceNode, "", "a list") {
+		for _, item := range n.Content {
+			f(item)
+		}
+	}
+}
+
+func (r *reader) text(n *yaml.Node) string {
+	if !r.is(n, yaml.ScalarNode, "!!str", "text") {
+		return ""
+	}
+	if n.Value == "" {
+		r.wrong(n, "is empty")
+	}
+	return n.Value
+}
+
+func (r *reader) texts(n *yaml.Node) []string {
+	list := []string{}
+	r.list(n, func(item *yaml.Node) { list = append(list, r.text(item)) })
+	return list
+}
+
+func (r *reader) truth(n *yaml.Node) bool {
+	return r.is(n, yaml.ScalarNode, "!!bool", "true or false") && strings.EqualFold(n.Value, "true")
+}
+
+// seconds reads a whole number of seconds, and at least one.
+func (r *reader) seconds(n *yaml.Node) int64 {
+	const most = 100 * 365 * 24 * 3600
+	if !r.is(n, yaml.ScalarNode, "!!int", "a number of seconds") {
+		return 0
+	}
+	s, err := strconv.ParseInt(n.Value, 10, 64)
+	if err != nil || s < 1 || s > most {
+		r.wrong(n, "is not a number of seconds from 1 to %d", int64(most))
+		return 0
+	}
+	return s
+}
+
+// nearest returns the key that is most like the word, if one is.
+func nearest(word string, keys map[string]func(*yaml.Node)) string {
+	best, fewest := "", 1+min(len(word), 40)/3
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if n := distance(word, key); n <= fewest && (best == "" || n < fewest) {
+			best, fewest = key, n
+		}
+	}
+	return best
+}
+
+// distance counts the letters to add, leave out or change (Levenshtein).
+func distance(a, b string) int {
+	if len(a) > 64 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,280 @@
+package yaml_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/adapter/yaml"
+	"github.com/sneckauth/sneck/middleware"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+// newGuard returns a guard for tokens that are the scopes they grant, with
+// "+" between them and "-" for ":".
+func newGuard(tb testing.TB) *middleware.Guard {
+	tb.Helper()
+	guard, err := middleware.New(middleware.Config{
+		Verifier: sneck.VerifierFunc(func(_ context.Context, token string) (*sneck.Token, error) {
+			if token == "bad" {
+				return nil, sneck.ErrInvalid
+			}
+			set, err := scopes.Parse(strings.NewReplacer("+", " ", "-", ":").Replace(token))
+			return &sneck.Token{Audience: []string{"https://api.example"}, Scopes: set, VerifiedAt: time.Now()}, err
+		}),
+		Audience: []string{"https://api.example"},
+	})
+	require.NoError(tb, err)
+	return guard
+}
+
+// load is what a program does with a file.
+func load(tb testing.TB, file string, data []byte) (*middleware.Routes, error) {
+	t, err := yaml.Parse(file, data)
+	if err != nil {
+		return nil, err
+	}
+	return t.Guard(newGuard(tb))
+}
+
+func TestMistakes(t *testing.T) {
+	data, err := os.ReadFile("testdata/mistakes.txt")
+	require.NoError(t, err)
+	blocks := strings.Split(string(data), "=== ")[1:]
+	require.NotEmpty(t, blocks)
+	for _, block := range blocks {
+		name, rest, _ := strings.Cut(block, "\n")
+		input, want, _ := strings.Cut(rest, "---\n")
+		t.Run(name, func(t *testing.T) {
+			routes, err := load(t, "routes.yaml", []byte(input))
+			require.Error(t, err)
+			assert.Nil(t, routes)
+			got := err.Error() + "\n"
+			if name == "not YAML" { // the rest is the parser's
+				got = regexp.MustCompile(`(?m)(is not YAML).*`).ReplaceAllString(got, "$1")
+			}
+			assert.Equal(t, want, got)
+			var mistake *yaml.Mistake
+			assert.ErrorAs(t, err, &mistake)
+		})
+	}
+}
+
+func TestOneDocument(t *testing.T) {
+	_, err := yaml.Parse("f", []byte("routes: []\n---\nroutes: []\n"))
+	require.EqualError(t, err, "f: has more than one document (hint: remove what begins with ---)")
+	_, err = yaml.Parse("f", bytes.Repeat([]byte("a:\n"), 1))
+	require.ErrorContains(t, err, `f:1:1: unknown key "a"`)
+	_, err = yaml.Parse("f", []byte("routes: ["+strings.Repeat("{}, ", 1000)+"]"))
+	require.ErrorContains(t, err, "\nf: has 900 more mistakes")
+	_, err = yaml.Parse("f", bytes.Repeat([]byte(" "), 5<<20))
+	require.EqualError(t, err, "f: is longer than 4194304 bytes")
+}
+
+// Each line of the table is a request and what becomes of it.
+func TestTable(t *testing.T) {
+	routes, err := load(t, "routes.yaml", []byte(`
+hierarchy:
+  admin: [write]
+  write: [read]
+routes:
+  - {route: GET /all, scopes: [read, profile]}
+  - {route: GET /either, scopes: [[read, profile], [staff]]}
+  - {route: /notes, read_write: {read: notes.read, write: notes.write}}
+  - {route: /default, read_write: {}, scopes: [profile]}
+  - {route: /songs, resources: [songs]}
+  - {route: /methods, methods: {GET HEAD: [read], POST: [[write], [staff]]}}
+  - {route: /me, any_token: true, optional: true, name: mine}
+  - {route: /other, any_token: true, audience: [https://other.example]}
+  - {route: /shadow, scopes: [staff], dangerously_shadow: true}
+  - {route: GET /health, public: true}
+  - {route: /recent, any_token: true, max_staleness_seconds: 60, acr_values: [gold], max_age_seconds: 300}
+`))
+	require.NoError(t, err)
+	handler := routes.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "in") }))
+	for _, test := range []struct {
+		method, path, token string
+		status              int
+		rule                string
+	}{
+		{"GET", "/all", "read+profile", 200, "GET /all"},
+		{"GET", "/all", "admin+profile", 200, "GET /all"},
+		{"GET", "/all", "read", 403, "GET /all"},
+		{"GET", "/either", "staff", 200, "GET /either"},
+		{"GET", "/either", "write+profile", 200, "GET /either"},
+		{"GET", "/either", "profile", 403, "GET /either"},
+		{"GET", "/notes", "notes.read", 200, "/notes"},
+		{"PUT", "/notes", "notes.read", 403, "/notes"},
+		{"PUT", "/notes", "notes.write", 200, "/notes"},
+		{"GET", "/default", "write+profile", 200, "/default"},
+		{"GET", "/default", "write", 403, "/default"},
+		{"POST", "/default", "read+profile", 403, "/default"},
+		{"GET", "/songs", "songs-read", 200, "/songs"},
+		{"DELETE", "/songs", "songs-read", 403, "/songs"},
+		{"DELETE", "/songs", "songs-write", 200, "/songs"},
+		{"HEAD", "/methods", "read", 200, "/methods"},
+		{"POST", "/methods", "read", 403, "/methods"},
+		{"POST", "/methods", "staff", 200, "/methods"},
+		{"PUT", "/methods", "admin", 403, "/methods"},
+		{"GET", "/me", "", 200, "mine"},
+		{"GET", "/me", "anything", 200, "mine"},
+		{"GET", "/me", "bad", 401, "mine"},
+		{"GET", "/other", "read", 401, "/other"},
+		{"GET", "/shadow", "read", 200, "/shadow"},
+		{"GET", "/health", "", 200, "GET /health"},
+		{"POST", "/health", "", 401, ""},
+		{"GET", "/recent", "read", 401, "/recent"},
+		{"GET", "/elsewhere", "", 401, ""},
+		{"GET", "/elsewhere", "admin", 403, ""},
+		{"GET", "/all/../me", "", 400, ""},
+	} {
+		r := httptest.NewRequest(test.method, "http://api.example"+test.path, nil)
+		if test.token != "" {
+			r.Header.Set("Authorization", "Bearer "+test.token)
+		}
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, r)
+		assert.Equal(t, test.status, rec.Code, "%v: %v", test, routes.Check(r))
+		assert.Equal(t, test.rule, routes.Check(r).Rule, "%v", test)
+	}
+	r := httptest.NewRequest("GET", "/recent", nil)
+	r.Header.Set("Authorization", "Bearer read")
+	rec := httptest.NewRecorder()
+	handler.ServeHTTP(rec, r)
+	assert.Contains(t, rec.Header().Get("WWW-Authenticate"), `acr_values="gold", max_age="300"`)
+}
+
+const open, closed = "routes: [{route: /a, public: true}]", "routes: [{route: /a, any_token: true}]"
+
+func TestFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "routes.yaml")
+		write := func(text string) { require.NoError(t, os.WriteFile(path, []byte(text), 0o600)) }
+		_, err := yaml.Open(newGuard(t), path, nil)
+		require.ErrorIs(t, err, os.ErrNotExist)
+		write("routes: 7")
+		_, err = yaml.Open(newGuard(t), path, nil)
+		require.EqualError(t, err, path+":1:9: is a number, but should be a list")
+
+		write(open)
+		var log bytes.Buffer
+		f, err := yaml.Open(newGuard(t), path, slog.New(slog.NewTextHandler(&log, nil)))
+		require.NoError(t, err)
+		reason := func() middleware.Reason { return f.Check(httptest.NewRequest("GET", "/a", nil)).Reason }
+		require.Equal(t, middleware.ReasonPublic, reason())
+
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			f.Watch(ctx, time.Second)
+		}()
+		for _, step := range []struct {
+			text   string
+			reason middleware.Reason
+			logged string
+		}{
+			{open, middleware.ReasonPublic, ""},
+			{closed, middleware.ReasonNoToken, "routes replaced"},
+			{"routes: [{route: a, public: true}]", middleware.ReasonNoToken, "malformed"},
+			{"routes: [", middleware.ReasonNoToken, "is not YAML"},
+			{open, middleware.ReasonPublic, "routes replaced"},
+		} {
+			log.Reset()
+			write(step.text)
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			assert.Equal(t, step.reason, reason(), step.text)
+			assert.Contains(t, log.String(), step.logged)
+			if step.logged == "" {
+				assert.Empty(t, log.String())
+			} else {
+				assert.Equal(t, 1, strings.Count(log.String(), "\n"), "said once: %s", log.String())
+			}
+		}
+		log.Reset()
+		require.NoError(t, os.Remove(path))
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, middleware.ReasonPublic, reason())
+		assert.Equal(t, 1, strings.Count(log.String(), "can not be read"), log.String())
+		require.ErrorIs(t, f.Reload(), os.ErrNotExist)
+
+		stop()
+		<-done
+		write(closed)
+		require.NoError(t, f.Reload())
+		assert.Equal(t, middleware.ReasonNoToken, reason())
+		rec := httptest.NewRecorder()
+		f.Wrap(http.NotFoundHandler()).ServeHTTP(rec, httptest.NewRequest("GET", "/a", nil))
+		assert.Equal(t, http.StatusUnauthorized, rec.Code)
+	})
+}
+
+// Whatever the file holds: it is read or every mistake has its place, and a
+// table that is read refuses who has no token, but on routes that say so.
+func FuzzParse(f *testing.F) {
+	data, err := os.ReadFile("testdata/mistakes.txt")
+	require.NoError(f, err)
+	for _, block := range strings.Split(string(data), "=== ")[1:] {
+		_, rest, _ := strings.Cut(block, "\n")
+		f.Add([]byte(strings.SplitN(rest, "---\n", 2)[0]))
+	}
+	f.Add([]byte(open))
+	f.Add([]byte(closed))
+	guard := newGuard(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		table, err := yaml.Parse("f", data)
+		if err != nil {
+			for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
+				var m *yaml.Mistake
+				if !errors.As(e, &m) || m.Text == "" || strings.Contains(m.Text, "\n") {
+					t.Fatalf("%q is no mistake", e)
+				}
+			}
+			return
+		}
+		routes, err := table.Guard(guard)
+		if err != nil {
+			return
+		}
+		open := false
+		for _, route := range table.Routes() {
+			open = open || route.Public || route.Policy.Optional || route.Policy.DangerouslyShadow
+		}
+		if d := routes.Check(httptest.NewRequest("GET", "/a", nil)); d.Allowed && !open {
+			t.Fatalf("admitted: %v", d)
+		}
+	})
+}
+
+// The files in the documentation are good ones.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/routes.md")
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(text, -1)
+	require.GreaterOrEqual(t, len(blocks), 2)
+	for i, block := range blocks {
+		_, err := load(t, fmt.Sprintf("block %d", i), block[1])
+		require.NoError(t, err, "%s", block[1])
+	}
+	for _, key := range []string{"route", "name", "scopes", "read_write", "resources", "methods", "any_token", "public", "optional", "audience",
+		"max_staleness_seconds", "always_ask", "sender_constrained", "acr_values", "max_age_seconds", "dangerously_shadow"} {
+		assert.Contains(t, string(text), "| `"+key+"` |", "the table of keys")
+	}
+}
