@@ -158,7 +158,7 @@ func (g *Guard) decide(r *http.Request, p *Policy, d *Decision) {
 			*d = Decision{Reason: ReasonBroken, Source: d.Source, Scheme: d.Scheme, Err: newPanicError(v)}
 		}
 	}()
-	if g.config.AllowPreflight && preflight(r) {
+	if g.config.AllowPreflight && !p.unmatched && preflight(r) {
 		d.Reason, d.Allowed = ReasonPreflight, true
 		return
 	}

@@ -3,6 +3,7 @@ package middleware
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -51,10 +52,21 @@ func (e *RouteError) Unwrap() error { return e.Err }
 // routes there are.
 //
 // A pattern with a host matches by the Host header, which the client sends: a
-// handler that serves all hosts alike must not be guarded by host.
+// handler that serves all hosts alike must not be guarded by host. If there is
+// such a pattern, a request is also refused with 400 whose host is under another
+// rule when it is spelled as usual, in lower case and without a dot at its end.
+//
+// Where [Config.AllowPreflight] is set, a preflight request is admitted if a
+// route matches it or the request that it announces.
 type Routes struct {
 	guard *Guard
-	mux   atomic.Pointer[http.ServeMux]
+	table atomic.Pointer[table]
+}
+
+// A table is a list of routes in force.
+type table struct {
+	mux    *http.ServeMux
+	byHost bool // a pattern has a host
 }
 
 // Routes returns the table, or an error that joins a [RouteError] for each
@@ -71,22 +83,47 @@ func (g *Guard) Routes(routes []Route) (*Routes, error) {
 // If it returns an error, which is like that of [Guard.Routes], the former one
 // stays.
 func (rs *Routes) Replace(routes []Route) error {
-	mux := http.NewServeMux()
+	if err := patternsAreKnown(); err != nil {
+		return err
+	}
+	t := &table{mux: http.NewServeMux()}
 	var errs []error
 	for i, route := range routes {
 		rule, err := rs.guard.rule(route)
 		if err == nil {
-			err = register(mux, rule, routes[:i])
+			err = register(t.mux, rule, routes[:i])
 		}
 		if err != nil {
 			errs = append(errs, &RouteError{i, err})
 		}
+		t.byHost = t.byHost || hostOf(route.Pattern) != ""
 	}
 	if errs != nil {
 		return errors.Join(errs...)
 	}
-	rs.mux.Store(mux)
+	rs.table.Store(t)
 	return nil
+}
+
+// patternsAreKnown returns an error in a program that has its muxes work as
+// before Go 1.22. They would take "GET /admin/" for the name of a host, and let
+// another route decide about what is below /admin/.
+func patternsAreKnown() error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /{segment}", http.NotFoundHandler())
+	if _, pattern := mux.Handler(&http.Request{Method: "GET", URL: &url.URL{Path: "/a"}}); pattern == "" {
+		return errors.New("middleware: the program's muxes do not know methods and wildcards (hint: remove httpmuxgo121=1 from GODEBUG)")
+	}
+	return nil
+}
+
+// hostOf returns the host of a pattern; "" for none.
+func hostOf(pattern string) string {
+	if i := strings.IndexAny(pattern, " \t"); i >= 0 {
+		pattern = strings.TrimLeft(pattern[i:], " \t")
+	}
+	host, _, _ := strings.Cut(pattern, "/")
+	return host
 }
 
 // A rule is a route in force. It is a handler because that is what a mux finds.
@@ -107,6 +144,9 @@ func (g *Guard) rule(route Route) (*rule, error) {
 		}
 	} else if err := p.check(&g.config); err != nil {
 		return nil, err
+	}
+	if host := hostOf(route.Pattern); host != usualHost(host) {
+		return nil, fmt.Errorf("middleware: the host of pattern %q is not as hosts are compared (hint: %q, in lower case and without a port)", route.Pattern, usualHost(host))
 	}
 	if p.Name == "" {
 		p.Name = route.Pattern
@@ -197,14 +237,57 @@ func (rs *Routes) rule(r *http.Request) (_ *rule, clear bool) {
 	if !plainPath(r) {
 		return nil, false
 	}
-	mux := rs.mux.Load()
-	found := match(mux, r)
-	if r.URL.RawPath == "" {
-		return found, true
+	t := rs.table.Load()
+	found, clear := t.rule(r, r.Method)
+	if found == nil && clear && rs.guard.config.AllowPreflight && preflight(r) {
+		return t.rule(r, r.Header["Access-Control-Request-Method"][0])
 	}
-	// Some routers go by the path as it was sent.
-	undecoded := &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Host: r.URL.Host, Path: r.URL.RawPath}}
-	return found, match(mux, undecoded) == found
+	return found, clear
+}
+
+func (t *table) rule(r *http.Request, method string) (_ *rule, clear bool) {
+	if method != r.Method {
+		r = &http.Request{Method: method, Host: r.Host, URL: r.URL}
+	}
+	found := match(t.mux, r)
+	clear = true
+	if raw := r.URL.RawPath; raw != "" {
+		// Some routers go by the path as it was sent.
+		undecoded := &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: raw}}
+		clear = match(t.mux, undecoded) == found
+	}
+	if t.byHost && clear {
+		clear = t.plainHost(r, found)
+	}
+	return found, clear
+}
+
+// plainHost reports whether the rule that was found is also that of the host in
+// its usual spelling. A mux goes by how the host is written, others by what it
+// means.
+func (t *table) plainHost(r *http.Request, found *rule) bool {
+	host := r.Host
+	if strings.IndexByte(host, ':') >= 0 && host[0] != '[' {
+		name, _, err := net.SplitHostPort(host)
+		if err != nil {
+			return false
+		}
+		host = name
+	}
+	usual := usualHost(host)
+	if usual == host {
+		return true
+	}
+	return match(t.mux, &http.Request{Method: r.Method, Host: usual, URL: r.URL}) == found
+}
+
+// usualHost returns the usual spelling of a host (RFC 3986, section 6.2.2.1),
+// without the port and the dot of the root.
+func usualHost(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
 // match returns the rule that the mux finds, or nil where it would answer by
@@ -218,7 +301,7 @@ func match(mux *http.ServeMux, r *http.Request) *rule {
 // plainPath reports whether every reader of the request's path reads the same.
 func plainPath(r *http.Request) bool {
 	p := r.URL.Path
-	if p == "" || p[0] != '/' || r.Method == http.MethodConnect {
+	if p == "" || p[0] != '/' || r.URL.Opaque != "" || r.Method == http.MethodConnect {
 		return false
 	}
 	for i := range len(p) {

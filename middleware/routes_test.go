@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +68,14 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/files/", "none", 200, ok, "/files/"},
 		{"GET", "http://other.example/files/a", "none", 403, middleware.ReasonScope, "other.example/files/"},
 		{"GET", "http://other.example:8080/files/a", "none", 403, middleware.ReasonScope, "other.example/files/"},
+		{"GET", "http://OTHER.example/files/a", "none", 400, path, ""},
+		{"GET", "http://other.example./files/a", "none", 400, path, ""},
+		{"GET", "http://Other.Example:8080/files/a", "admin", 400, path, ""},
+		{"GET", "http://Other.Example/songs/7", "read", 200, ok, "GET /songs/{id}"}, // no other rule there
+		{"GET", "http://else.Example./files/a", "none", 200, ok, "/files/"},
+		{"GET", "http://[::1]:8080/files/a", "none", 200, ok, "/files/"},
+		{"GET", "http://[::1]/files/a", "none", 200, ok, "/files/"},
+		{"GET", "http:health", "", 400, path, ""},
 		{"GET", "/", "", 200, middleware.ReasonAnonymous, "GET /{$}"},
 		{"GET", "/", "unknown", 401, middleware.ReasonInvalid, "GET /{$}"},
 		{"GET", "/health", "", 200, public, "GET /health"},
@@ -157,6 +167,83 @@ func request(t testing.TB, method, target string) *http.Request {
 	return r
 }
 
+// A host that readers may divide in two ways is none.
+func TestRoutesByUnclearHost(t *testing.T) {
+	rs := newRoutes(t, songs, nil)
+	for host, want := range map[string]middleware.Reason{
+		"":                   ok,
+		":8080":              ok,
+		"api.example:8080":   ok,
+		"api.example:":       ok,
+		"other.example:":     middleware.ReasonScope,
+		"other.example:1:2":  middleware.ReasonPath,
+		"other.example.:1":   middleware.ReasonPath,
+		"OTHER.EXAMPLE.:443": middleware.ReasonPath,
+	} {
+		r := request(t, "GET", "/files/a")
+		r.Host = host
+		r.Header.Set("Authorization", "Bearer none")
+		assert.Equal(t, want, rs.Check(r).Reason, "%q", host)
+	}
+	// Where no rule goes by the host, its spelling does not matter.
+	rs = newRoutes(t, songs[:4], nil)
+	r := request(t, "GET", "/files/a")
+	r.Host = "Other.Example:1:2"
+	r.Header.Set("Authorization", "Bearer none")
+	assert.Equal(t, ok, rs.Check(r).Reason)
+}
+
+// A preflight request is admitted to where the request that it announces is
+// known, and no further.
+func TestRoutesAndPreflight(t *testing.T) {
+	ask := func(allow bool, method, target string, changes ...func(*http.Request)) middleware.Decision {
+		rs := newRoutes(t, songs, func(c *middleware.Config) { c.AllowPreflight = allow })
+		r := change(request(t, "OPTIONS", target), set("Origin", "https://app.example"), set("Access-Control-Request-Method", method))
+		return rs.Check(change(r, changes...))
+	}
+	const preflight = middleware.ReasonPreflight
+	for _, test := range []struct {
+		method, target string
+		allowed        bool
+		reason         middleware.Reason
+		rule           string
+	}{
+		{"PUT", "/songs/7", true, preflight, "PUT /songs/{id}"},
+		{"GET", "/songs/7", true, preflight, "GET /songs/{id}"},
+		{"DELETE", "/songs/7", false, middleware.ReasonNoToken, ""},
+		{"", "/songs/7", false, middleware.ReasonNoToken, ""},
+		{"PUT", "/secret", false, middleware.ReasonNoToken, ""},
+		{"PUT", "/files/x", true, preflight, "/files/"},
+		{"GET", "/health", true, middleware.ReasonPublic, "GET /health"},
+		{"CONNECT", "/files/x", true, preflight, "/files/"},
+		{"CONNECT", "/songs/7", false, middleware.ReasonNoToken, ""},
+		{"PUT", "/files//x", false, middleware.ReasonPath, ""},
+		{"PUT", "/f%69les/x", false, middleware.ReasonPath, ""},
+	} {
+		d := ask(true, test.method, test.target)
+		assert.Equal(t, []any{test.allowed, test.reason, test.rule}, []any{d.Allowed, d.Reason, d.Rule}, test)
+		if test.reason != middleware.ReasonPath {
+			assert.False(t, ask(false, test.method, test.target).Allowed, test)
+			assert.False(t, ask(true, test.method, test.target, set("Authorization", "Bearer unknown")).Allowed, test)
+		}
+	}
+}
+
+// Muxes of a program may work as before Go 1.22, where "GET /admin/" is the name
+// of a host. Such a program gets an error instead of a table with holes.
+func TestRoutesNeedPatterns(t *testing.T) {
+	if os.Getenv("ROUTES_TEST_CHILD") != "" {
+		_, err := newGuard(t, nil).Routes(songs)
+		fmt.Println(err)
+		return
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRoutesNeedPatterns$")
+	child.Env = append(os.Environ(), "ROUTES_TEST_CHILD=1", "GODEBUG=httpmuxgo121=1")
+	out, err := child.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Contains(t, string(out), "hint: remove httpmuxgo121=1 from GODEBUG")
+}
+
 // The method is that of the request line and of nothing else.
 func TestRoutesIgnoreOtherMethods(t *testing.T) {
 	rs := newRoutes(t, songs, nil)
@@ -177,6 +264,8 @@ func TestRoutesReportEveryMistake(t *testing.T) {
 		{Pattern: "GET /open", Public: true, Policy: policy(scopes.AnyToken())},
 		{Pattern: "GET /strict", Policy: middleware.Policy{Scopes: scopes.AnyToken(), SenderConstrained: true}},
 		{Pattern: "", Public: true},
+		{Pattern: "GET API.example:80/", Public: true},
+		{Pattern: "GET\tapi.example/", Public: true},
 	})
 	require.Error(t, err)
 	var lines []string
@@ -193,6 +282,7 @@ func TestRoutesReportEveryMistake(t *testing.T) {
 		`route 6: middleware: a public route has a policy (hint: Policy.Optional admits requests without a token)`,
 		`route 7: middleware: SenderConstrained needs DPoP or MTLS in the Config`,
 		`route 8: middleware: pattern "" is malformed (hint: such as "GET /songs/{id}", see http.ServeMux)`,
+		`route 9: middleware: the host of pattern "GET API.example:80/" is not as hosts are compared (hint: "api.example", in lower case and without a port)`,
 	}, lines)
 }
 
@@ -245,14 +335,17 @@ func TestRoutesAreObserved(t *testing.T) {
 	assert.Equal(t, []middleware.Reason{middleware.ReasonPublic, middleware.ReasonPath, middleware.ReasonNoToken}, seen)
 }
 
-// Whatever the path: the handler that a ServeMux behind the table chooses is
-// that of the rule which decided, and a path that is read in another way by
-// who decodes or cleans it once more is not admitted.
+// Whatever the path and host: the handler that a ServeMux behind the table
+// chooses is that of the rule which decided, also if the mux goes by the path as
+// it was sent, or by the host as it is meant; and a path that is another one when
+// it is decoded once more is not admitted.
 func FuzzRoutes(f *testing.F) {
 	for _, seed := range []string{"/songs/7", "/charts/top", "/files/a/b", "/", "//", "/files/%2e%2e/x", "/a%252fb", "/files/a;b", "/songs/a%2fb", "*"} {
-		f.Add("GET", seed)
-		f.Add("PUT", seed)
+		f.Add("GET", "", seed)
+		f.Add("PUT", "other.example", seed)
 	}
+	f.Add("GET", "Other.Example.:80", "/files/a")
+	f.Add("GET", "other.example:80:80", "/files/a")
 	type chosen struct{}
 	rs := newRoutes(f, songs, func(c *middleware.Config) {
 		c.Verifier = sneck.VerifierFunc(func(context.Context, string) (*sneck.Token, error) {
@@ -269,15 +362,14 @@ func FuzzRoutes(f *testing.F) {
 			*r.Context().Value(chosen{}).(*string) = name
 		})
 	}
-	f.Fuzz(func(t *testing.T, method, target string) {
+	f.Fuzz(func(t *testing.T, method, host, target string) {
 		u, err := url.ParseRequestURI(target)
 		if err != nil || strings.ContainsAny(method, " \r\n") {
 			return
 		}
 		name := ""
 		r := get("Bearer any").WithContext(context.WithValue(t.Context(), chosen{}, &name))
-		r.Method, r.URL = method, u
-		if u.Host != "" {
+		if r.Method, r.URL, r.Host = method, u, host; u.Host != "" {
 			r.Host = u.Host
 		}
 		d := rs.Check(r)
@@ -287,15 +379,21 @@ func FuzzRoutes(f *testing.F) {
 		rec := httptest.NewRecorder()
 		rs.Wrap(inner).ServeHTTP(rec, r)
 		if rec.Code != http.StatusOK || name != d.Rule {
-			t.Fatalf("%s %q was admitted by %q and went to %q with %d", method, target, d.Rule, name, rec.Code)
+			t.Fatalf("%s %q of %q was admitted by %q and went to %q with %d", method, target, r.Host, d.Rule, name, rec.Code)
 		}
-		if u.RawPath != "" { // a router that goes by it, like some
-			undecoded := r.Clone(r.Context())
-			undecoded.URL = &url.URL{Host: u.Host, Path: u.RawPath}
+		otherwise := func(host string, u *url.URL) {
+			other := r.Clone(r.Context())
+			other.Host, other.URL = host, u
 			name = ""
-			if inner.ServeHTTP(httptest.NewRecorder(), undecoded); name != d.Rule {
-				t.Fatalf("%q is %q, and %q if it is not decoded", target, d.Rule, name)
+			if inner.ServeHTTP(httptest.NewRecorder(), other); name != d.Rule {
+				t.Fatalf("%q of %q is %q, and %q when read as %q of %q", target, r.Host, d.Rule, name, u.Path, host)
 			}
+		}
+		if u.RawPath != "" {
+			otherwise(r.Host, &url.URL{Path: u.RawPath})
+		}
+		if before, _, _ := strings.Cut(r.Host, ":"); !strings.HasPrefix(r.Host, "[") {
+			otherwise(strings.ToLower(strings.TrimSuffix(before, ".")), u)
 		}
 		again, err := url.PathUnescape(u.Path)
 		if err == nil && again != u.Path {
