@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck"
@@ -50,4 +51,28 @@ func ExampleOpen() {
 	// Output:
 	// /health 200
 	// /songs 401
+}
+
+// A program's own configuration is read as strictly. What only the program knows
+// to be wrong is said of the same place in the file.
+func ExampleDecode() {
+	config := struct {
+		Listen   string        `yaml:"listen" doc:"the address to listen on"`
+		Issuer   string        `yaml:"issuer,required" example:"https://as.example"`
+		Lifetime time.Duration `yaml:"access_token_expire_seconds" min:"1"`
+		Mode     string        `yaml:"dpop" enum:"off,optional,strict"`
+	}{Listen: "127.0.0.1:8080"} // the defaults
+	source, _ := yaml.Decode("sneck.yaml", []byte(`
+issuer: http://as.example
+acces_token_expire_seconds: 3600
+dpop: strickt
+`), &config)
+	if !strings.HasPrefix(config.Issuer, "https://") {
+		source.Wrong("is no https URL", "issuer")
+	}
+	fmt.Println(source.Err())
+	// Output:
+	// sneck.yaml:2:9: is no https URL
+	// sneck.yaml:3:1: unknown key "acces_token_expire_seconds" (hint: did you mean access_token_expire_seconds?)
+	// sneck.yaml:4:7: "strickt" is none of off, optional, strict (hint: did you mean strict?)
 }

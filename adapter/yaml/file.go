@@ -23,7 +23,8 @@ type File struct {
 	logger *slog.Logger
 
 	mu   sync.Mutex
-	seen [sha256.Size]byte // the digest of what was read last, good or bad
+	seen [sha256.Size]byte // the digest of what was tried last, good or bad
+	last [sha256.Size]byte // the digest of what Watch read last
 }
 
 // Open reads the table in a file and returns it in force. The error joins all
@@ -69,6 +70,8 @@ func (f *File) Reload() error {
 
 // Watch reads the file every so often until ctx is done, puts it into force
 // when its content has changed, and logs that, or once what is wrong with it.
+// Content that has changed is tried when it is the same twice in a row: half a
+// file may be a good one, and its routes too generous without the rest.
 func (f *File) Watch(ctx context.Context, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -100,7 +103,9 @@ func (f *File) reloadIfChanged() (changed bool, err error) {
 		return false, err
 	}
 	digest := sha256.Sum256(data)
-	if digest == f.seen {
+	settled := digest == f.last
+	f.last = digest
+	if digest == f.seen || !settled {
 		return false, nil
 	}
 	f.seen = digest

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +40,7 @@ func (m *Mistake) Error() string {
 type reader struct {
 	file     string
 	mistakes []*Mistake
+	flawed   map[*yaml.Node]bool // those with a mistake somewhere in them
 }
 
 func (r *reader) wrong(n *yaml.Node, format string, args ...any) {
@@ -65,43 +65,55 @@ func (r *reader) err() error {
 	return errors.Join(errs...)
 }
 
-// document returns the one document of a file, or nil.
+// document returns the root of the one document of a file, or nil.
 func (r *reader) document(data []byte) (root *yaml.Node) {
-	whole := func(text string) {
-		r.mistakes = append(r.mistakes, &Mistake{File: r.file, Text: text})
-	}
 	if len(data) > maxBytes {
-		whole(fmt.Sprintf("is longer than %d bytes", maxBytes))
+		r.wrong(nowhere, "is longer than %d bytes", maxBytes)
 		return nil
 	}
 	defer func() { // by what a parser of others might do to a hostile file
 		if v := recover(); v != nil {
-			whole("is not YAML")
+			r.wrong(nowhere, "is not YAML")
 			root = nil
 		}
 	}()
 	d := yaml.NewDecoder(bytes.NewReader(data))
-	var doc yaml.Node
-	switch err := d.Decode(&doc); {
-	case errors.Is(err, io.EOF):
-		whole("is empty")
+	var first, second yaml.Node
+	switch err := d.Decode(&first); {
+	case err != nil && !errors.Is(err, io.EOF):
+		r.syntax(err)
 		return nil
-	case err != nil:
-		whole("is not YAML: " + strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "\n", " "))
-		return nil
-	}
-	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		whole("has more than one document (hint: remove what begins with ---)")
+	case first.Kind != yaml.DocumentNode || len(first.Content) != 1:
+		r.wrong(nowhere, "is empty")
 		return nil
 	}
-	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
-		whole("is empty")
+	switch err := d.Decode(&second); {
+	case err == nil:
+		r.wrong(&second, "begins another document (hint: remove what begins with ---)")
+		return nil
+	case !errors.Is(err, io.EOF):
+		r.syntax(err)
 		return nil
 	}
-	return doc.Content[0]
+	return first.Content[0]
 }
 
-// kinds are what people call the kinds of values.
+// nowhere is the place of mistakes that are in no certain place.
+var nowhere = &yaml.Node{}
+
+// syntax reports what the parser says.
+func (r *reader) syntax(err error) {
+	var e *yaml.LoadError
+	if !errors.As(err, &e) {
+		r.wrong(nowhere, "is not YAML: %s", oneLine(err.Error()))
+		return
+	}
+	r.wrong(&yaml.Node{Line: e.Mark.Line, Column: e.Mark.Column}, "is not YAML: %s", oneLine(e.Message))
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// kindOf returns what people call the kind of a value.
 func kindOf(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -120,6 +132,8 @@ func kindOf(n *yaml.Node) string {
 		return "true or false"
 	case "!!null":
 		return "nothing"
+	case "!!merge":
+		return "a merge of another mapping"
 	}
 	return "a value of type " + n.ShortTag()
 }
@@ -132,27 +146,17 @@ func (r *reader) is(n *yaml.Node, kind yaml.Kind, tag, wanted string) bool {
 		return true
 	}
 	hint := ""
-	if tag == "!!str" && n.Kind == yaml.ScalarNode {
+	switch {
+	case n.Kind != yaml.ScalarNode:
+	case n.ShortTag() == "!!null":
+		hint = " (hint: give it a value, or leave it out)"
+	case n.ShortTag() == "!!merge":
+		hint = " (hint: write its keys out)"
+	case tag == "!!str":
 		hint = " (hint: put it in quotes)"
 	}
 	r.wrong(n, "is %s, but should be %s%s", kindOf(n), wanted, hint)
 	return false
-}
-
-// mapping calls the function of each key with its value.
-func (r *reader) mapping(n *yaml.Node, keys map[string]func(*yaml.Node)) {
-	r.entries(n, func(key, value *yaml.Node) {
-		read := keys[key.Value]
-		if read == nil {
-			hint := "the keys are " + strings.Join(slices.Sorted(maps.Keys(keys)), ", ")
-			if near := nearest(key.Value, keys); near != "" {
-				hint = "did you mean " + near + "?"
-			}
-			r.wrong(key, "unknown key %s (hint: %s)", strconv.Quote(key.Value), hint)
-			return
-		}
-		read(value)
-	})
 }
 
 // entries calls f with each key of a mapping, which is text and there once.
@@ -193,34 +197,23 @@ func (r *reader) text(n *yaml.Node) string {
 	return n.Value
 }
 
-func (r *reader) texts(n *yaml.Node) []string {
-	list := []string{}
-	r.list(n, func(item *yaml.Node) { list = append(list, r.text(item)) })
-	return list
-}
-
-func (r *reader) truth(n *yaml.Node) bool {
-	return r.is(n, yaml.ScalarNode, "!!bool", "true or false") && strings.EqualFold(n.Value, "true")
-}
-
-// seconds reads a whole number of seconds, and at least one.
-func (r *reader) seconds(n *yaml.Node) int64 {
-	const most = 100 * 365 * 24 * 3600
-	if !r.is(n, yaml.ScalarNode, "!!int", "a number of seconds") {
+// whole reads a whole number, in the decimal digits in which people mean it.
+func (r *reader) whole(n *yaml.Node, least, most int64, wanted string) int64 {
+	if !r.is(n, yaml.ScalarNode, "!!int", wanted) {
 		return 0
 	}
-	s, err := strconv.ParseInt(n.Value, 10, 64)
-	if err != nil || s < 1 || s > most {
-		r.wrong(n, "is not a number of seconds from 1 to %d", int64(most))
+	number, err := strconv.ParseInt(n.Value, 10, 64)
+	if err != nil || number < least || number > most || n.Value != strconv.FormatInt(number, 10) {
+		r.wrong(n, "is not %s from %d to %d", wanted, least, most)
 		return 0
 	}
-	return s
+	return number
 }
 
 // nearest returns the key that is most like the word, if one is.
-func nearest(word string, keys map[string]func(*yaml.Node)) string {
+func nearest(word string, keys []string) string {
 	best, fewest := "", 1+min(len(word), 40)/3
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
+	for _, key := range keys {
 		if n := distance(word, key); n <= fewest && (best == "" || n < fewest) {
 			best, fewest = key, n
 		}
