@@ -639,7 +639,11 @@ func FuzzAssertion(f *testing.F) {
 	f.Add("e30.e30.e30")
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	m := authserver.NewMemory()
-	server, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, Now: func() time.Time { return epoch }})
+	none := authserver.Rate{InsecureUnlimited: true}
+	server, err := authserver.New(authserver.Config{
+		Issuer: issuer, Store: m, Clients: m, Now: func() time.Time { return epoch },
+		Limits: authserver.Limits{Failures: authserver.EndpointLimit{Client: none, Address: none}},
+	})
 	require.NoError(f, err)
 	w := &world{Server: server, memory: m}
 	w.putClient(f, authserver.Client{AuthMethod: "private_key_jwt", JWKS: keySet(f, k)})
