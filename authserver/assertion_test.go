@@ -639,10 +639,9 @@ func FuzzAssertion(f *testing.F) {
 	f.Add("e30.e30.e30")
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	m := authserver.NewMemory()
-	none := authserver.Rate{InsecureUnlimited: true}
 	server, err := authserver.New(authserver.Config{
 		Issuer: issuer, Store: m, Clients: m, Now: func() time.Time { return epoch },
-		Limits: authserver.Limits{Failures: authserver.EndpointLimit{Client: none, Address: none}},
+		Limits: authserver.Limits{Token: authserver.EndpointLimit{Client: none, Address: none}, Failures: authserver.EndpointLimit{Client: none, Address: none}},
 	})
 	require.NoError(f, err)
 	w := &world{Server: server, memory: m}
