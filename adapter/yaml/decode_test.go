@@ -148,6 +148,10 @@ func TestDecodeIsBounded(t *testing.T) {
 		"blocks": strings.Repeat("- ", 1<<20),
 		"long":   "name: " + strings.Repeat("x", 5<<20),
 		"keys":   strings.Repeat("? ", 1<<20),
+		"key":    strings.Repeat("x", 3<<20) + ": 1",
+		"choice": "mode: " + strings.Repeat("x", 3<<20),
+		"level":  "level: " + strings.Repeat("x", 3<<20),
+		"tag":    "mode: !" + strings.Repeat("x", 3<<20) + " y",
 	} {
 		began := time.Now()
 		_, err := yaml.Decode("f", []byte(input), new(config))
