@@ -48,7 +48,9 @@ type Limits struct {
 // requests are counted before anybody has authenticated.
 type EndpointLimit struct{ Client, Address Rate }
 
-func perSecond(n int) EndpointLimit {
+// PerSecond is a limit of n in a second for each client, and of twice as many
+// for each address, after a burst of five times as many.
+func PerSecond(n int) EndpointLimit {
 	return EndpointLimit{
 		Client:  Rate{Count: n, Per: time.Second, Burst: 5 * n},
 		Address: Rate{Count: 2 * n, Per: time.Second, Burst: 10 * n},
@@ -73,9 +75,9 @@ func (l *Limits) prepare(now func() time.Time) error {
 		limit    *EndpointLimit
 		standard EndpointLimit
 	}{
-		{"Token", &l.Token, perSecond(1000)},
-		{"Introspect", &l.Introspect, perSecond(10000)},
-		{"Revoke", &l.Revoke, perSecond(1000)},
+		{"Token", &l.Token, PerSecond(1000)},
+		{"Introspect", &l.Introspect, PerSecond(10000)},
+		{"Revoke", &l.Revoke, PerSecond(1000)},
 		{"Device", &l.Device, device},
 		{"Failures", &l.Failures, failures},
 	} {

@@ -86,16 +86,17 @@ func (r *Remote) Key(ctx context.Context, alg, kid string) (*Key, error) {
 	if err := wait.wait(ctx); err != nil {
 		return nil, err
 	}
-	key, wait, again, err := r.settle(alg, kid, own)
+	key, wait, _, err = r.settle(alg, kid, own)
 	if wait == nil {
 		return key, err
 	}
 	// The first fetch was begun by somebody else, maybe before the issuer
-	// published the key. This one began after the token was seen.
+	// published the key. This one began after the token was seen, whoever
+	// began it, so its answer is one for this token, too.
 	if err := wait.wait(ctx); err != nil {
 		return nil, err
 	}
-	key, _, _, err = r.settle(alg, kid, own || again)
+	key, _, _, err = r.settle(alg, kid, true)
 	return key, err
 }
 

@@ -66,7 +66,9 @@ func TestManyAreEstimated(t *testing.T) {
 	assert.EqualValues(t, 15_000, want, "which may take its time")
 	n, err := s.DeleteExpired(t.Context(), many.Expires, 1)
 	require.NoError(t, err)
-	assert.InDelta(t, 15_000, n, 150)
+	// What is reported just after an ANALYZE has been counted by that, too.
+	assert.GreaterOrEqual(t, n, int64(14_850))
+	assert.LessOrEqual(t, n, int64(30_150))
 	_, err = s.Get(t.Context(), many.Key)
 	require.ErrorIs(t, err, authserver.ErrNotFound)
 }

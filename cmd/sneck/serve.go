@@ -24,6 +24,8 @@ type serveCommand struct {
 	keysFlags
 	auditFlags
 	AuditRequired bool     `from:"SNECK_AUDIT_REQUIRED" help:"Refuse what can not be recorded, such as when the disk is full ($$SNECK_AUDIT_REQUIRED)."`
+	TokenRate     int      `default:"1000" from:"SNECK_TOKEN_RATE" placeholder:"N" help:"How many tokens a client may ask for in a second, ${default} if not said; after a burst of five times as many ($$SNECK_TOKEN_RATE)."`
+	QuestionRate  int      `name:"introspection-rate" default:"10000" from:"SNECK_INTROSPECTION_RATE" placeholder:"N" help:"The same for introspections; ${default} ($$SNECK_INTROSPECTION_RATE)."`
 	TrustedProxy  []string `from:"SNECK_TRUSTED_PROXY" placeholder:"PREFIX" help:"Addresses of the proxies in front, such as 10.0.0.0/8: their X-Forwarded-For says who asks; may be repeated ($$SNECK_TRUSTED_PROXY)."`
 
 	peopleFlags
@@ -58,6 +60,9 @@ Examples:
 
 // gcPercent is how much garbage there may be, by what is in use.
 const gcPercent = 400
+
+// maxRate is the highest rate that can be asked for: as good as none.
+const maxRate = 10_000_000
 
 // sweepInterval is the time between two rounds of deleting what has expired.
 const sweepInterval = time.Minute
@@ -98,6 +103,12 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		Issuer: issuer, Store: memory, Clients: memory, Logger: slog.New(slog.DiscardHandler), Sealer: sealer,
 		Sweep: authserver.Sweep{Interval: sweepInterval}, Proxies: authserver.Proxies{Header: "X-Forwarded-For"},
 	}
+	for flag, n := range map[string]int{"--token-rate": c.TokenRate, "--introspection-rate": c.QuestionRate} {
+		if n < 1 || n > maxRate {
+			return usageError(fmt.Errorf("%s %d is not between 1 and %d", flag, n, maxRate), "sneck serve --help")
+		}
+	}
+	config.Limits.Token, config.Limits.Introspect = authserver.PerSecond(c.TokenRate), authserver.PerSecond(c.QuestionRate)
 	if config.Proxies.Trusted, err = parsePrefixes(c.TrustedProxy); err != nil {
 		return err
 	}
