@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,6 +186,30 @@ func TestWatchWaitsForTheRest(t *testing.T) {
 
 const open, closed = "routes: [{route: /a, public: true}]", "routes: [{route: /a, any_token: true}]"
 
+// A record is a log that is read while it is written to.
+type record struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (r *record) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.Write(b)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.String()
+}
+
+func (r *record) Reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.buf.Reset()
+}
+
 func TestFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "routes.yaml")
@@ -196,7 +221,7 @@ func TestFile(t *testing.T) {
 		require.EqualError(t, err, path+":1:9: is a number, but should be a list")
 
 		write(open)
-		var log bytes.Buffer
+		var log record
 		f, err := yaml.Open(newGuard(t), path, slog.New(slog.NewTextHandler(&log, nil)))
 		require.NoError(t, err)
 		reason := func() middleware.Reason { return f.Check(httptest.NewRequest("GET", "/a", nil)).Reason }
