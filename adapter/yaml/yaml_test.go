@@ -186,16 +186,16 @@ func TestWatchWaitsForTheRest(t *testing.T) {
 
 const open, closed = "routes: [{route: /a, public: true}]", "routes: [{route: /a, any_token: true}]"
 
-// A record is a log that is read while it is written to.
+// A record is a log that is written and looked at by two goroutines.
 type record struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (r *record) Write(b []byte) (int, error) {
+func (r *record) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.buf.Write(b)
+	return r.buf.Write(p)
 }
 
 func (r *record) String() string {
