@@ -229,7 +229,7 @@ func (r *reader) among(n *yaml.Node, value string, k key) bool {
 		if near := nearest(value, k.enum); near != "" {
 			hint = " (hint: did you mean " + near + "?)"
 		}
-		r.wrong(n, "%s is none of %s%s", strconv.Quote(value), strings.Join(k.enum, ", "), hint)
+		r.wrong(n, "%s is none of %s%s", quoted(value), strings.Join(k.enum, ", "), hint)
 	}
 	return false
 }
@@ -284,5 +284,5 @@ func (r *reader) unknown(name *yaml.Node, known []key) {
 	if near := nearest(name.Value, names); near != "" {
 		hint = "did you mean " + near + "?"
 	}
-	r.wrong(name, "unknown key %s (hint: %s)", strconv.Quote(name.Value), hint)
+	r.wrong(name, "unknown key %s (hint: %s)", quoted(name.Value), hint)
 }

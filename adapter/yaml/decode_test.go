@@ -142,12 +142,20 @@ func TestDecodeIsBounded(t *testing.T) {
 		bomb += strings.ReplaceAll("C: &C [*P, *P, *P, *P, *P, *P, *P, *P]\n", "C", string(c))
 		bomb = strings.ReplaceAll(bomb, "*P", "*"+string(c-1))
 	}
+	many := 1 << 20
+	if testing.Short() {
+		many = 1 << 14
+	}
 	for name, input := range map[string]string{
 		"bomb":   bomb,
-		"lists":  "names: " + strings.Repeat("[", 1<<20),
-		"blocks": strings.Repeat("- ", 1<<20),
+		"lists":  "names: " + strings.Repeat("[", many),
+		"blocks": strings.Repeat("- ", many),
 		"long":   "name: " + strings.Repeat("x", 5<<20),
-		"keys":   strings.Repeat("? ", 1<<20),
+		"keys":   strings.Repeat("? ", many),
+		"key":    strings.Repeat("x", 3*many) + ": 1",
+		"choice": "mode: " + strings.Repeat("x", 3*many),
+		"level":  "level: " + strings.Repeat("x", 3*many),
+		"tag":    "mode: !" + strings.Repeat("x", 3*many) + " y",
 	} {
 		began := time.Now()
 		_, err := yaml.Decode("f", []byte(input), new(config))

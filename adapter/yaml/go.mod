@@ -3,6 +3,7 @@ module github.com/sneckauth/sneck/adapter/yaml
 go 1.26.0
 
 require (
+	github.com/google/jsonschema-go v0.4.3
 	github.com/sneckauth/sneck v0.0.0
 	github.com/stretchr/testify v1.12.1
 	go.yaml.in/yaml/v4 v4.0.0

@@ -18,6 +18,8 @@ const (
 	maxBytes = 4 << 20
 	// maxMistakes is how many mistakes are reported at once.
 	maxMistakes = 100
+	// maxText is how many bytes are said of one.
+	maxText = 1000
 )
 
 // A Mistake is something wrong in a file.
@@ -47,7 +49,11 @@ func (r *reader) wrong(n *yaml.Node, format string, args ...any) {
 	if len(r.mistakes) >= maxMistakes {
 		args, format = nil, "" // only counted
 	}
-	r.mistakes = append(r.mistakes, &Mistake{r.file, n.Line, n.Column, fmt.Sprintf(format, args...)})
+	text := fmt.Sprintf(format, args...)
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
+	r.mistakes = append(r.mistakes, &Mistake{r.file, n.Line, n.Column, text})
 }
 
 // err returns the mistakes in the order of the file, or nil.
@@ -111,6 +117,15 @@ func (r *reader) syntax(err error) {
 	r.wrong(&yaml.Node{Line: e.Mark.Line, Column: e.Mark.Column}, "is not YAML: %s", oneLine(e.Message))
 }
 
+// quoted returns what the file says, or the beginning of it, in one line.
+func quoted(text string) string {
+	const most = 80
+	if len(text) > most {
+		return strconv.Quote(text[:most]) + "…"
+	}
+	return strconv.Quote(text)
+}
+
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // kindOf returns what people call the kind of a value.
@@ -135,7 +150,7 @@ func kindOf(n *yaml.Node) string {
 	case "!!merge":
 		return "a merge of another mapping"
 	}
-	return "a value of type " + n.ShortTag()
+	return "a value of type " + quoted(n.ShortTag())
 }
 
 // is reports whether a value is of the kind that is wanted. Aliases are none:
@@ -171,7 +186,7 @@ func (r *reader) entries(n *yaml.Node, f func(key, value *yaml.Node)) {
 			continue
 		}
 		if first, again := lines[key.Value]; again {
-			r.wrong(key, "key %s is in line %d already", strconv.Quote(key.Value), first)
+			r.wrong(key, "key %s is in line %d already", quoted(key.Value), first)
 			continue
 		}
 		lines[key.Value] = key.Line
