@@ -148,7 +148,7 @@ func FuzzRedirectURI(f *testing.F) {
 			RedirectSchemes: []string{"http", "https", "com.example.app"}, Scopes: []string{"read"}, Audience: []string{api},
 		}, false)
 		if err != nil || asked == "" || w.memory.PutClient(t.Context(), c) != nil {
-			t.Skip()
+			return
 		}
 		got := w.ask("c", "redirect_uri", asked)
 		if got.status == 400 {
@@ -181,7 +181,7 @@ func FuzzCredentials(f *testing.F) {
 	f.Add("é", "世界")
 	f.Fuzz(func(t *testing.T, id, plain string) {
 		if !utf8.ValidString(id) || !utf8.ValidString(plain) || id == "" || plain == "" || len(plain) > 1024 {
-			t.Skip()
+			return
 		}
 		w := newWorld(t)
 		c := authserver.Client{

@@ -139,19 +139,16 @@ func TestKeyFile(t *testing.T) {
 
 	public, err := jose.JSONWebKey{Key: keys.ec.Public()}.MarshalJSON()
 	require.NoError(t, err)
+	t.Setenv("GODEBUG", "rsa1024min=0") // or the library neither makes nor takes such a key
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err == nil {
-		der, err = x509.MarshalPKCS8PrivateKey(small)
-		require.NoError(t, err)
-	}
+	require.NoError(t, err)
+	der, err = x509.MarshalPKCS8PrivateKey(small)
+	require.NoError(t, err)
 	for name, bad := range map[string][]byte{
 		"public": public, "small": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
 		"symmetric": []byte(`{"kty":"oct","k":"c2VjcmV0"}`), "text": []byte("s3cr3t"), "PEM of nothing": []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if name == "small" && small == nil {
-				t.Skip("the library makes no such keys")
-			}
 			bad2 := filepath.Join(t.TempDir(), "key")
 			require.NoError(t, os.WriteFile(bad2, bad, 0o600))
 			_, err := introspect.KeyFile(bad2)(t.Context())

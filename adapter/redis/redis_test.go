@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -196,8 +197,11 @@ func TestCloseEndsEverything(t *testing.T) {
 			require.NoError(t, err)
 			subscribed, got := make(chan error, 1), make(chan error, 1)
 			go func() { subscribed <- r.Subscribe(context.Background(), deaf()) }()
+			tried := make(chan struct{})
+			begin := sync.OnceFunc(func() { close(tried) })
 			go func() {
 				for {
+					begin()
 					ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 					_, err := r.Get(ctx, "key")
 					cancel()
@@ -207,7 +211,7 @@ func TestCloseEndsEverything(t *testing.T) {
 					}
 				}
 			}()
-			time.Sleep(100 * time.Millisecond) // so that something is under way; nothing depends on it
+			<-tried
 			start := time.Now()
 			require.NoError(t, r.Close())
 			assert.Less(t, time.Since(start), 5*time.Second)
