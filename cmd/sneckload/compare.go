@@ -15,6 +15,7 @@ type compareCommand struct {
 	Turns       int           `default:"5" help:"How many parts the time is cut into; the empty handler has its turn before each."`
 	Connections []int         `default:"32,256" help:"How many keep-alive connections."`
 	Store       []string      `default:"sqlite,postgres" enum:"sqlite,postgres" help:"Which stores."`
+	Endpoint    []string      `default:"introspection,token,jwt" enum:"introspection,token,jwt" help:"What is asked for."`
 }
 
 // A row is what one endpoint did under one load.
@@ -85,13 +86,22 @@ func (r *race) endpoints(ctx context.Context, t *target) error {
 	if err != nil {
 		return err
 	}
-	if err := r.measure(ctx, t, endpointIntrospect, t.introspections(tokens), `"active":true`); err != nil {
-		return err
+	for _, what := range r.Endpoint {
+		switch what {
+		case "introspection":
+			err = r.measure(ctx, t, endpointIntrospect, t.introspections(tokens), `"active":true`)
+		case "token":
+			err = r.measure(ctx, t, endpointToken, [][]byte{t.tokenRequest()}, `"access_token":"sneck_at_`)
+		default:
+			if r.b.signs {
+				err = r.measure(ctx, t, endpointJWT, [][]byte{t.tokenRequestOf(t.jwt)}, `"access_token":"eyJ`)
+			}
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err := r.measure(ctx, t, endpointToken, [][]byte{t.tokenRequest()}, `"access_token":"sneck_at_`); err != nil || !r.b.signs {
-		return err
-	}
-	return r.measure(ctx, t, endpointJWT, [][]byte{t.tokenRequestOf(t.jwt)}, `"access_token":"eyJ`)
+	return nil
 }
 
 func (t *target) introspections(tokens []string) [][]byte {
