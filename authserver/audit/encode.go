@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/internal/appendjson"
 )
 
 // appendEntry appends what encoding/json makes of an entry, to the byte, for a
@@ -29,7 +30,7 @@ func appendEntry(dst []byte, e Entry) ([]byte, error) {
 	if e.Prev != (Hash{}) {
 		dst = hex.AppendEncode(dst, e.Prev[:])
 	}
-	dst = appendString(append(dst, `","kind":`...), string(e.Kind))
+	dst = appendjson.String(append(dst, `","kind":`...), string(e.Kind))
 	dst = append(dst, `,"time":"`...)
 	dst, err := e.Time.AppendText(dst)
 	if err != nil {
@@ -41,53 +42,22 @@ func appendEntry(dst []byte, e Entry) ([]byte, error) {
 
 // appendEvent appends the members that may be left out.
 func appendEvent(dst []byte, e *authserver.Event) []byte {
-	dst = appendMember(dst, `,"client":`, e.Client)
-	dst = appendMember(dst, `,"subject":`, e.Subject)
-	dst = appendMember(dst, `,"grant":`, e.Grant)
-	dst = appendList(dst, `,"scopes":`, e.Scopes)
-	dst = appendList(dst, `,"audience":`, e.Audience)
-	dst = appendMember(dst, `,"token":`, e.Token)
-	dst = appendMember(dst, `,"family":`, e.Family)
+	dst = appendjson.Member(dst, "client", e.Client)
+	dst = appendjson.Member(dst, "subject", e.Subject)
+	dst = appendjson.Member(dst, "grant", e.Grant)
+	dst = appendjson.Members(dst, "scopes", e.Scopes)
+	dst = appendjson.Members(dst, "audience", e.Audience)
+	dst = appendjson.Member(dst, "token", e.Token)
+	dst = appendjson.Member(dst, "family", e.Family)
 	switch {
 	case e.Address.Zone() != "":
-		dst = appendMember(dst, `,"address":`, e.Address.String())
+		dst = appendjson.Member(dst, "address", e.Address.String())
 	case e.Address.IsValid():
 		dst = append(e.Address.AppendTo(append(dst, `,"address":"`...)), '"')
 	}
-	dst = appendMember(dst, `,"reason":`, e.Reason)
+	dst = appendjson.Member(dst, "reason", e.Reason)
 	if e.Count != 0 {
 		dst = strconv.AppendInt(append(dst, `,"count":`...), e.Count, 10)
 	}
 	return dst
-}
-
-func appendMember(dst []byte, name, value string) []byte {
-	if value == "" {
-		return dst
-	}
-	return appendString(append(dst, name...), value)
-}
-
-func appendList(dst []byte, name string, list []string) []byte {
-	if len(list) == 0 {
-		return dst
-	}
-	dst = append(append(dst, name...), '[')
-	for i, value := range list {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendString(dst, value)
-	}
-	return append(dst, ']')
-}
-
-func appendString(dst []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, _ := json.Marshal(s) // no string fails
-			return append(dst, quoted...)
-		}
-	}
-	return append(append(append(dst, '"'), s...), '"')
 }
