@@ -105,8 +105,9 @@ func adminKey(id string) authserver.Key { return authserver.KeyOf("account admin
 
 func accountFamily(id string) string { return "account " + id }
 
-// checkUsername refuses what people can not tell apart or type.
-func checkUsername(name string) error {
+// CheckUsername returns what is wrong with the name of an account, or nil: people
+// must be able to type it and to tell it apart.
+func CheckUsername(name string) error {
 	if name == "" || len(name) > maxUsername || !utf8.ValidString(name) ||
 		strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
 		return fmt.Errorf("pages: the name must have 1 to %d bytes of visible characters without spaces", maxUsername)
@@ -127,7 +128,7 @@ func CheckPassword(password string) error {
 // Create makes an account. It returns ErrUsernameTaken if there is one with
 // the name, whatever the case of its letters.
 func (a *Accounts) Create(ctx context.Context, username, password string) (*Account, error) {
-	if err := errors.Join(checkUsername(username), CheckPassword(password)); err != nil {
+	if err := errors.Join(CheckUsername(username), CheckPassword(password)); err != nil {
 		return nil, err
 	}
 	account := &Account{ID: "u_" + rand.Text(), Username: username, Created: a.now().UTC().Truncate(time.Second)}
