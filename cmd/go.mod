@@ -10,6 +10,7 @@ require (
 	github.com/sneckauth/sneck/adapter/postgres v0.0.0
 	github.com/sneckauth/sneck/adapter/sqlite v0.0.0
 	github.com/sneckauth/sneck/adapter/webauthn v0.0.0
+	github.com/sneckauth/sneck/adapter/yaml v0.0.0
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/term v0.48.0
 )
@@ -39,6 +40,7 @@ require (
 	github.com/tinylib/msgp v1.6.4 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	go.yaml.in/yaml/v4 v4.0.0 // indirect
 	golang.org/x/crypto v0.59.0 // indirect
 	golang.org/x/sync v0.25.0 // indirect
 	golang.org/x/sys v0.50.0 // indirect
@@ -55,4 +57,5 @@ replace (
 	github.com/sneckauth/sneck/adapter/postgres => ../adapter/postgres
 	github.com/sneckauth/sneck/adapter/sqlite => ../adapter/sqlite
 	github.com/sneckauth/sneck/adapter/webauthn => ../adapter/webauthn
+	github.com/sneckauth/sneck/adapter/yaml => ../adapter/yaml
 )
