@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sneckauth/sneck/adapter/yaml"
 )
@@ -48,6 +49,8 @@ func (s *Setting) document(texts []string) (string, error) {
 	var value string
 	var err error
 	switch {
+	case !utf8.ValidString(strings.Join(texts, "")):
+		err = errors.New("is not UTF-8")
 	case t == textsType || t.Kind() == reflect.Map && t.Elem().Kind() == reflect.String:
 		value, err = pairs(texts)
 	case t.Kind() == reflect.Slice && isScalar(t.Elem()):
