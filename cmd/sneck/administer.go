@@ -13,10 +13,10 @@ import (
 	"github.com/sneckauth/sneck/authserver/pages"
 )
 
-// adminFlags say where a server can be administered over HTTP.
-type adminFlags struct {
-	AdminListen         string `from:"SNECK_ADMIN_LISTEN" placeholder:"ADDR" help:"Address of this machine only to administer the server at, such as 127.0.0.1:8081; port 0 is any free one. Without it, that is not possible over HTTP ($$SNECK_ADMIN_LISTEN)."`
-	InsecureAdminListen bool   `from:"SNECK_INSECURE_ADMIN_LISTEN" help:"Let --admin-listen be an address that other machines reach, without TLS: for a network of its own, or behind a proxy that has TLS ($$SNECK_INSECURE_ADMIN_LISTEN)."`
+// An adminSettings says where a server can be administered over HTTP.
+type adminSettings struct {
+	AdminListen         string `yaml:"admin_listen" placeholder:"ADDR" doc:"address of this machine only to administer the server at; port 0 is any free one; without it, that is not possible over HTTP" example:"127.0.0.1:8081"`
+	InsecureAdminListen bool   `yaml:"insecure_admin_listen" doc:"let admin_listen be an address that other machines reach, without TLS: for a network of its own, or behind a proxy that has TLS"`
 }
 
 // An administration is where the server is administered; nil if nowhere.
@@ -27,7 +27,7 @@ type administration struct {
 
 // open opens the listener, and returns nil if there is to be none. The caller
 // closes it.
-func (f *adminFlags) open(ctx context.Context) (*administration, error) {
+func (f *adminSettings) open(ctx context.Context) (*administration, error) {
 	if f.AdminListen == "" {
 		if f.InsecureAdminListen {
 			return nil, usageError(errors.New("--insecure-admin-listen without --admin-listen"), "--admin-listen 0.0.0.0:8081")

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
 func main() {
@@ -38,6 +40,7 @@ const (
 type commandLine struct {
 	Demo       demoCommand       `cmd:"" help:"Run a server and a guarded API on this machine, to try things out."`
 	Serve      serveCommand      `cmd:"" help:"Run the authorization server."`
+	Check      checkCommand      `cmd:"" help:"Check a file with settings or with routes."`
 	Client     clientCommands    `cmd:"" help:"Register and show clients of the authorization server."`
 	Keys       keysCommands      `cmd:"" help:"Show and change the keys that tokens are signed with."`
 	User       userCommands      `cmd:"" help:"Make and show accounts of people who sign in to the authorization server."`
@@ -64,7 +67,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 	case args[0] == "--version":
 		args = []string{"version"}
 	}
-	var cli commandLine
+	cli := commandLine{Serve: newServeCommand()}
 	exited := false
 	parser, err := kong.New(&cli,
 		kong.Name("sneck"),
@@ -160,6 +163,13 @@ func report(stderr io.Writer, err error) int {
 		exit = &exitError{exitNo, err}
 	}
 	if exit.err == nil || errors.Is(exit.err, syscall.EPIPE) { // nobody reads on
+		return exit.status
+	}
+	var mistakes settings.Mistakes
+	if errors.As(exit.err, &mistakes) {
+		for _, mistake := range mistakes {
+			fmt.Fprintf(stderr, "sneck: %v\n", mistake)
+		}
 		return exit.status
 	}
 	// Joined errors are one line as well.

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/authserver/pages"
+	"github.com/sneckauth/sneck/cmd/internal/settings"
+)
+
+// loadServer reads the settings of a server: file, environment and flags. If
+// there is no error, open will find nothing wrong with them either.
+func loadServer(s settings.Sources) (*serverSettings, authserver.Config, *settings.Loaded, error) {
+	set := defaultSettings()
+	l, _ := settings.Load(&set, s) // mistakes stay in there
+	config := set.config(l)
+	set.tryOut(l, config)
+	return &set, config, l, l.Err()
+}
+
+// tryOut makes a server that is never used, and adds what is wrong to l.
+func (s *serverSettings) tryOut(l *settings.Loaded, c authserver.Config) {
+	memory := authserver.NewMemory()
+	c.Store, c.Clients, c.Logger = memory, memory, slog.New(slog.DiscardHandler)
+	c.Audit = func(context.Context, authserver.Event) error { return nil }
+	_, key, _ := ed25519.GenerateKey(rand.Reader) // never fails
+	c.Keys, _ = authserver.StaticKeys(authserver.SigningKey{Signer: key})
+	s.checkGrants(l)
+	_, _, err := s.open(c, memory)
+	if err == nil {
+		return
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		s.attribute(l, line)
+	}
+}
+
+// ofField is how an error of the server begins that is about a field.
+var ofField = regexp.MustCompile(`^authserver: ([A-Z][A-Za-z]*(?:\.[A-Z][A-Za-z]*)*)(?:\[\d+\])?:? (.+)$`)
+
+// attribute says which setting a mistake of the server is in.
+func (s *serverSettings) attribute(l *settings.Loaded, line string) {
+	if rest, ok := strings.CutPrefix(line, "pages: "); ok {
+		l.Wrong("pages_dir", "%s", rest)
+		return
+	}
+	parts := ofField.FindStringSubmatch(line)
+	if parts == nil {
+		l.Wrong("issuer", "%s", strings.TrimPrefix(line, "authserver: "))
+		return
+	}
+	var keys []string
+	for _, setting := range settings.Of(s) {
+		if setting.Go == parts[1] || strings.HasPrefix(setting.Go, parts[1]+".") || strings.HasPrefix(parts[1], setting.Go+".") && setting.Go != "" {
+			keys = append(keys, setting.Key)
+		}
+	}
+	if len(keys) == 0 {
+		l.Wrong("issuer", "%s", strings.TrimPrefix(line, "authserver: "))
+		return
+	}
+	said := slices.IndexFunc(keys, l.Said)
+	l.Wrong(keys[max(said, 0)], "%s", parts[2])
+}
+
+// interactive are the grants that people decide over.
+var interactive = []string{"authorization_code", "device_code", "legacy_implicit"}
+
+// asks reports whether people are asked for anything.
+func (s *serverSettings) asks() bool {
+	return s.Pages && (s.Grants == nil || slices.ContainsFunc(s.Grants, func(g string) bool { return slices.Contains(interactive, g) }))
+}
+
+// checkGrants finds contradictions.
+func (s *serverSettings) checkGrants(l *settings.Loaded) {
+	if s.Grants == nil {
+		return
+	}
+	if len(s.Grants) == 0 {
+		l.Wrong("grants", "has none in it, so nobody would get a token")
+	}
+	for _, g := range s.Grants {
+		switch {
+		case !s.Pages && (slices.Contains(interactive, g) || g == "legacy_password"):
+			l.Wrong("grants", "has %s, for which people have to sign in (hint: pages: true)", g)
+		case g == "refresh_token" && s.RefreshLife == 0:
+			l.Wrong("grants", "has refresh_token, of which none are issued (hint: refresh_token_expire_seconds)")
+		}
+	}
+	if l.Said("pages") && s.Pages && !s.asks() {
+		l.Wrong("pages", "has no effect, as no grant asks people (hint: grants)")
+	}
+}
+
+// grants returns those that are named. With a nil site, those are left out
+// that need one: checkGrants has said so.
+func (s *serverSettings) grants(site *pages.Site) []authserver.Grant {
+	if s.Grants == nil {
+		return nil
+	}
+	list := []authserver.Grant{}
+	for _, name := range s.Grants {
+		switch {
+		case name == "client_credentials":
+			list = append(list, authserver.ClientCredentials())
+		case name == "refresh_token":
+			list = append(list, authserver.RefreshToken())
+		case site == nil:
+		case name == "authorization_code":
+			list = append(list, authserver.AuthorizationCode())
+		case name == "device_code":
+			list = append(list, authserver.DeviceCode())
+		case name == "legacy_implicit":
+			list = append(list, authserver.LegacyImplicit())
+		}
+	}
+	return list
+}
+
+// open returns the server on a store, and the handler with what people see of
+// it.
+func (s *serverSettings) open(config authserver.Config, store authserver.Lister) (*authserver.Server, http.Handler, error) {
+	var site *pages.Site
+	if s.asks() {
+		var err error
+		if site, err = s.site(&config, store); err != nil {
+			return nil, nil, err
+		}
+	}
+	config.Grants = s.grants(site)
+	if slices.Contains(s.Grants, "legacy_password") {
+		accounts, err := pages.NewAccounts(store, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		config.Grants = append(config.Grants, authserver.LegacyPassword(passwords(accounts)))
+	}
+	server, err := authserver.New(config)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case site == nil:
+		return server, server, nil
+	}
+	return server, site.Handler(server), nil
+}
+
+// neverRotate keeps refresh tokens.
+func neverRotate(context.Context, authserver.Record) bool { return false }
