@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -119,19 +118,7 @@ func (c *checkCommand) read(con *console) ([]byte, error) {
 	if c.File != "-" {
 		return readConfig(c.File)
 	}
-	return io.ReadAll(io.LimitReader(con.in, maxConfig+1))
-}
-
-// maxConfig is one byte more than what a file with settings may have.
-const maxConfig = 4<<20 + 1
-
-func readConfig(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxConfig))
+	return io.ReadAll(io.LimitReader(con.in, maxConfig))
 }
 
 // kindOf returns what the file is to be: that whose keys it has most of.

@@ -104,15 +104,21 @@ func commandOf(err error) string {
 }
 
 // fromEnvironment sets flags that have a "from" tag and are not on the command
-// line.
+// line: from the variable of that name, or from the file with settings that has
+// the setting of this variable.
 func fromEnvironment(env func(string) string) kong.Resolver {
-	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if name := flag.Tag.Get("from"); name != "" {
-			if value := env(name); value != "" {
-				return value, nil
-			}
+	return kong.ResolverFunc(func(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		name := flag.Tag.Get("from")
+		if name == "" {
+			return nil, nil
 		}
-		return nil, nil
+		if value := env(name); value != "" {
+			return value, nil
+		}
+		if name == configVariable {
+			return nil, nil
+		}
+		return fromFile(configOf(ctx, env), name)
 	})
 }
 

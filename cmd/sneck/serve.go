@@ -20,33 +20,11 @@ type serveCommand struct {
 	flags *settings.Flags
 }
 
-// A configFlag names the file with settings.
-type configFlag struct {
-	Config string `from:"SNECK_CONFIG" placeholder:"FILE" help:"YAML file with settings ($$SNECK_CONFIG)."`
-}
-
 // newServeCommand returns a command that has flags.
 func newServeCommand() serveCommand {
 	c := serveCommand{flags: settings.NewFlags(defaultSettings())}
 	c.Plugins = kong.Plugins{c.flags.Plugin()}
 	return c
-}
-
-// sources returns where settings are said, with the file read.
-func (f configFlag) sources(env func(string) string, flags *settings.Flags) (settings.Sources, error) {
-	s := settings.Sources{File: f.Config, Env: env}
-	if flags != nil {
-		s.Flags = flags.Said()
-	}
-	if f.Config == "" {
-		return s, nil
-	}
-	data, err := readConfig(f.Config)
-	if err != nil {
-		return s, usageError(err, "look at --config")
-	}
-	s.Data = data
-	return s, nil
 }
 
 // Help is printed below the flags.
