@@ -12,7 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -105,6 +108,16 @@ type createClientCommand struct {
 	configFlag
 	sealFlags
 	auditFlags
+	kong.Plugins // the flags of the settings for clients
+
+	flags *settings.Flags
+}
+
+// newCreateClientCommand returns a command that has flags.
+func newCreateClientCommand() createClientCommand {
+	c := createClientCommand{flags: settings.NewFlags(defaultSettings().clientSettings, "sealing-key")}
+	c.Plugins = kong.Plugins{c.flags.Plugin()}
+	return c
 }
 
 // Help is printed below the flags.
@@ -208,17 +221,17 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 
 // registrar returns a server that checks and completes clients, and no more.
 func (c *createClientCommand) registrar(con *console, described []scopes.Described) (*authserver.Server, error) {
-	sources, err := c.sources(con.env, nil)
+	sources, err := c.sources(con.env, c.flags)
 	if err != nil {
 		return nil, err
 	}
-	sources.Flags = map[string][]string{"data": {c.Data}}
+	sources.Flags["data"] = []string{c.Data}
 	for name, path := range map[string]string{"sealing-key": c.SealingKey, "audit": c.Audit} {
 		if path != "" {
 			sources.Flags[name] = []string{path}
 		}
 	}
-	set, settings, _, err := loadServer(sources)
+	set, like, _, err := loadServer(sources)
 	if err != nil {
 		return nil, settingsError(err)
 	}
@@ -234,11 +247,11 @@ func (c *createClientCommand) registrar(con *console, described []scopes.Describ
 	memory := authserver.NewMemory()
 	config := authserver.Config{
 		Issuer: "https://localhost", Store: memory, Clients: memory, Scopes: scopes.Static{List: described},
-		Sealer: settings.Sealer, Keys: keys, RedirectSchemes: settings.RedirectSchemes, InsecureHTTPRedirects: settings.InsecureHTTPRedirects,
-		ClientID: settings.ClientID, ClientSecret: settings.ClientSecret, ClientSecretLength: settings.ClientSecretLength, SecretPeppers: settings.SecretPeppers,
+		Sealer: like.Sealer, Keys: keys, RedirectSchemes: like.RedirectSchemes, InsecureHTTPRedirects: like.InsecureHTTPRedirects,
+		ClientID: like.ClientID, ClientSecret: like.ClientSecret, ClientSecretLength: like.ClientSecretLength, SecretPeppers: like.SecretPeppers,
 	}
 	if set.ScopeBackend == "static" {
-		config.Scopes = settings.Scopes
+		config.Scopes = like.Scopes
 	}
 	return authserver.New(config)
 }

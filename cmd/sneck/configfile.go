@@ -19,10 +19,7 @@ type configFlag struct {
 
 // sources returns where settings are said, with the file read.
 func (f configFlag) sources(env func(string) string, flags *settings.Flags) (settings.Sources, error) {
-	s := settings.Sources{File: f.Config, Env: env}
-	if flags != nil {
-		s.Flags = flags.Said()
-	}
+	s := settings.Sources{File: f.Config, Env: env, Flags: flags.Said()}
 	if f.Config == "" {
 		return s, nil
 	}

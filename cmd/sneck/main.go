@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 	case args[0] == "--version":
 		args = []string{"version"}
 	}
-	cli := commandLine{Serve: newServeCommand()}
+	cli := commandLine{Serve: newServeCommand(), Client: clientCommands{Create: newCreateClientCommand()}}
 	exited := false
 	parser, err := kong.New(&cli,
 		kong.Name("sneck"),

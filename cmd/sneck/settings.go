@@ -77,7 +77,7 @@ type scopeSettings struct {
 }
 
 // A clientSettings is about clients and their secrets. "sneck client create"
-// goes by it, too.
+// has these flags, too.
 type clientSettings struct {
 	IDGenerator     generator `yaml:"client_id_generator" also:"client_id_generator_class" placeholder:"NAME" doc:"how identifiers of clients are made up: base62-N and hex-N have N random characters" go:"ClientID"`
 	SecretGenerator string    `yaml:"client_secret_generator" also:"client_secret_generator_class" enum:"base62,hex" doc:"characters of generated client secrets" go:"ClientSecret"`
