@@ -38,6 +38,7 @@ const (
 type commandLine struct {
 	Demo       demoCommand       `cmd:"" help:"Run a server and a guarded API on this machine, to try things out."`
 	Serve      serveCommand      `cmd:"" help:"Run the authorization server."`
+	Guard      guardCommand      `cmd:"" help:"Guard a service in any language: as a reverse proxy, or asked by one."`
 	Client     clientCommands    `cmd:"" help:"Register and show clients of the authorization server."`
 	Keys       keysCommands      `cmd:"" help:"Show and change the keys that tokens are signed with."`
 	User       userCommands      `cmd:"" help:"Make and show accounts of people who sign in to the authorization server."`
