@@ -62,6 +62,7 @@ type AuthorizationRequest struct {
 	from      netip.Addr
 	state     string
 	named     bool // the client has named the redirect URI
+	implicit  bool // the answer is a token, in the fragment
 	challenge challenge
 }
 
@@ -137,12 +138,22 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	if approval == nil {
 		return // Login has answered
 	}
-	code, err := s.issueCode(r.Context(), a, approval)
+	params, err := s.issueApproved(r.Context(), a, approval)
 	if err != nil {
 		s.redirectError(w, r, a, err)
 		return
 	}
-	s.redirect(w, r, a, url.Values{"code": {code}})
+	s.redirect(w, r, a, params)
+}
+
+// issueApproved issues what the client has asked for, and returns the
+// parameters of the answer.
+func (s *Server) issueApproved(ctx context.Context, a *AuthorizationRequest, approval *Approval) (url.Values, error) {
+	if a.implicit {
+		return s.issueDirectly(ctx, a, approval)
+	}
+	code, err := s.issueCode(ctx, a, approval)
+	return url.Values{"code": {code}}, err
 }
 
 // protectPage keeps a page out of frames and caches, and its URL to itself.
@@ -175,20 +186,24 @@ func (s *Server) authorizationTarget(ctx context.Context, form Form) (*Authoriza
 	return &AuthorizationRequest{
 		server: s, Client: client, RedirectURI: uri, named: form.Get("redirect_uri") != "", Form: form, state: form.Get("state"),
 		Prompt: form.Get("prompt"), LoginHint: form.Get("login_hint"),
+		implicit: form.Get("response_type") == "token" && s.grantsType(GrantImplicit),
 	}, nil
 }
 
 // checkAuthorization checks all that can be reported to the client.
 func (s *Server) checkAuthorization(ctx context.Context, a *AuthorizationRequest) error {
 	form := a.Form
+	standardMode := "query"
 	switch responseType := form.Get("response_type"); {
 	case responseType == "":
 		return invalidRequest("response_type is missing")
-	case responseType != "code":
-		return &Error{Code: "unsupported_response_type", Description: "response_type must be code"}
+	case a.implicit:
+		standardMode = "fragment"
+	case responseType != "code" || !s.grantsType(GrantAuthorizationCode):
+		return &Error{Code: "unsupported_response_type", Description: "the response_type is not supported"}
 	}
-	if mode := form.Get("response_mode"); mode != "" && mode != "query" {
-		return invalidRequest("response_mode must be query")
+	if mode := form.Get("response_mode"); mode != "" && mode != standardMode {
+		return invalidRequest("response_mode must be " + standardMode + " for this response_type")
 	}
 	if form.Get("request") != "" {
 		return &Error{Code: "request_not_supported", Description: "request objects are not supported"}
@@ -196,24 +211,35 @@ func (s *Server) checkAuthorization(ctx context.Context, a *AuthorizationRequest
 	if form.Get("request_uri") != "" {
 		return &Error{Code: "request_uri_not_supported", Description: "request_uri is not supported"}
 	}
-	if !a.Client.MayUse(GrantAuthorizationCode) {
+	if !a.Client.MayUse(a.grantType()) {
 		return &Error{Code: codeUnauthorizedClient, Description: "the client may not use this grant type"}
 	}
-	var err error
-	a.challenge, err = readChallenge(form.Get("code_challenge"), form.Get("code_challenge_method"), s.config.InsecureAllowPlainPKCE)
-	if err != nil {
-		return err
+	if a.implicit && (a.Client.bound() || form.Get("dpop_jkt") != "") {
+		return &Error{Code: codeUnauthorizedClient, Description: "this grant can not bind tokens to a key"}
 	}
-	if a.challenge.Value == "" && s.pkceRequired(a.Client) {
-		return invalidRequest("code_challenge is missing")
+	var err error
+	if a.challenge, err = s.readChallenge(a); err != nil {
+		return err
 	}
 	if a.Audience, err = s.audience(a.Client, form.Resources()); err != nil {
 		return err
 	}
 	a.Scopes, err = s.grantScopes(ctx, a.Client, form.Get("scope"), scopes.Request{
-		ClientID: a.Client.ID, GrantType: GrantAuthorizationCode, Audience: a.Audience,
+		ClientID: a.Client.ID, GrantType: a.grantType(), Audience: a.Audience,
 	})
 	return err
+}
+
+// readChallenge returns the challenge of a request for a code.
+func (s *Server) readChallenge(a *AuthorizationRequest) (challenge, error) {
+	if a.implicit {
+		return challenge{}, nil
+	}
+	c, err := readChallenge(a.Form.Get("code_challenge"), a.Form.Get("code_challenge_method"), s.config.InsecureAllowPlainPKCE)
+	if err == nil && c.Value == "" && s.pkceRequired(a.Client) {
+		return c, invalidRequest("code_challenge is missing")
+	}
+	return c, err
 }
 
 // pkceRequired reports whether the client has to send a challenge; a public
@@ -230,6 +256,9 @@ func (s *Server) redirect(w http.ResponseWriter, r *http.Request, a *Authorizati
 	}
 	params.Set("iss", s.config.Issuer) // RFC 9207, section 2
 	location := withParams(a.RedirectURI, params)
+	if a.implicit {
+		location = a.RedirectURI + "#" + params.Encode() // what is registered has no fragment
+	}
 	if r.Method == http.MethodPost && s.config.Pages.Return != nil {
 		s.config.Pages.Return(w, r, location)
 		return
@@ -254,7 +283,7 @@ func (s *Server) redirectError(w http.ResponseWriter, r *http.Request, a *Author
 	s.logRefusal(r, a.Client, e, http.StatusSeeOther)
 	if e.Code == codeAccessDenied {
 		event := Event{
-			Kind: EventAuthorizationDenied, Client: a.Client.ID, Grant: GrantAuthorizationCode,
+			Kind: EventAuthorizationDenied, Client: a.Client.ID, Grant: a.grantType(),
 			Scopes: a.Scopes, Audience: a.Audience, Address: a.from,
 		}
 		if s.observe(r.Context(), event) != nil {

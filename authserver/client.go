@@ -166,8 +166,13 @@ func (c *Client) Check() error {
 			bad("the redirect URI %q is not absolute, has a fragment or a forbidden scheme", uri)
 		}
 	}
-	if c.MayUse(GrantAuthorizationCode) && len(c.RedirectURIs) == 0 {
-		bad("%s needs a redirect URI", GrantAuthorizationCode)
+	for _, grant := range []string{GrantAuthorizationCode, GrantImplicit} {
+		if c.MayUse(grant) && len(c.RedirectURIs) == 0 {
+			bad("%s needs a redirect URI", grant)
+		}
+	}
+	if c.MayUse(GrantImplicit) && c.bound() {
+		bad("%s can not issue tokens that are bound to a key", GrantImplicit)
 	}
 	for _, set := range []scopes.Set{c.Scopes, c.DefaultScopes, c.RequiredScopes} {
 		if _, err := scopes.Of(set...); err != nil {

@@ -50,11 +50,15 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 		return "", fmt.Errorf("store a code: %w", err)
 	}
 	s.logApproval(ctx, a, record.Scopes)
-	err = s.observe(ctx, Event{
-		Kind: EventAuthorizationApproved, Client: record.Client, Subject: record.Subject, Grant: GrantAuthorizationCode,
-		Scopes: record.Scopes, Audience: record.Audience, Family: record.Family, Address: a.from,
+	return code, s.observeApproval(ctx, a, record)
+}
+
+// observeApproval reports what a user has approved of.
+func (s *Server) observeApproval(ctx context.Context, a *AuthorizationRequest, granted Record) error {
+	return s.observe(ctx, Event{
+		Kind: EventAuthorizationApproved, Client: granted.Client, Subject: granted.Subject, Grant: a.grantType(),
+		Scopes: granted.Scopes, Audience: granted.Audience, Family: granted.Family, Address: a.from,
 	})
-	return code, err
 }
 
 // accept checks an approval and takes it over into a record: who, and how much

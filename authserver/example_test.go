@@ -62,3 +62,20 @@ func ExampleNew() {
 	fmt.Println(answer.ExpiresIn, token.ClientID, token.Scopes, token.Audience)
 	// Output: 3600 nightly-report read [https://api.example.com]
 }
+
+// A client that can not be changed yet asks people for their passwords itself.
+func ExampleLegacyPassword() {
+	store := authserver.NewMemory()
+	directory := func(_ context.Context, username, password string) (*authserver.Approval, error) {
+		if username != "alice" || password != "open sesame" { // ask yours, in constant time
+			return nil, authserver.ErrAccessDenied
+		}
+		return &authserver.Approval{Subject: "user-1"}, nil
+	}
+	server, err := authserver.New(authserver.Config{
+		Issuer: "https://auth.example.com", Store: store, Clients: store,
+		Grants: []authserver.Grant{authserver.ClientCredentials(), authserver.RefreshToken(), authserver.LegacyPassword(directory)},
+	})
+	fmt.Println(server.Issuer(), err)
+	// Output: https://auth.example.com <nil>
+}

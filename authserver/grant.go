@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,7 +19,8 @@ import (
 
 // A Grant is a way to get tokens: a grant type of the token endpoint. The
 // built-in ones are values like any other: [ClientCredentials],
-// [AuthorizationCode] and [RefreshToken].
+// [AuthorizationCode], [RefreshToken] and [DeviceCode]; and, for those who can
+// not do without them yet, [LegacyPassword] and [LegacyImplicit].
 type Grant struct {
 	// Type is the "grant_type", a name of RFC 6749 or an absolute URI.
 	Type string
@@ -39,8 +41,9 @@ type GrantRequest struct {
 
 	server *Server
 	// proved are the keys that the client has proved to hold.
-	proved confirmation
-	from   netip.Addr
+	proved  confirmation
+	request *http.Request // nil at the authorization endpoint
+	from    netip.Addr
 }
 
 // An Issue says what is to be issued.

@@ -195,7 +195,7 @@ func settingGrants(t *testing.T) {
 		voucher, voucher, {Type: "x"}, authserver.AuthorizationCode(),
 	}})
 	require.EqualError(t, err, errors.Join(
-		errors.New("authserver: Login and the grants AuthorizationCode and DeviceCode need each other"),
+		errors.New("authserver: Login and the grants AuthorizationCode, DeviceCode and LegacyImplicit need each other"),
 		errors.New(`authserver: Grants has "urn:example:voucher" twice`),
 		errors.New("authserver: Grants[2] lacks a type or Handle"),
 	).Error())

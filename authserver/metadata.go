@@ -67,6 +67,25 @@ func (s *Server) authMethods() (methods, algorithms []string) {
 	return methods, algorithms
 }
 
+// describeAuthorization fills in what is about the authorization endpoint.
+func (s *Server) describeAuthorization(m *metadata) {
+	code, implicit := s.grantsType(GrantAuthorizationCode), s.grantsType(GrantImplicit)
+	if !code && !implicit {
+		return
+	}
+	m.AuthorizationEndpoint, m.ResponseIssuer = s.config.Issuer+pathAuthorize, true
+	if code {
+		m.ResponseTypes, m.ResponseModes = append(m.ResponseTypes, "code"), append(m.ResponseModes, "query")
+		m.ChallengeMethods = []string{pkceS256}
+		if s.config.InsecureAllowPlainPKCE {
+			m.ChallengeMethods = append(m.ChallengeMethods, pkcePlain)
+		}
+	}
+	if implicit {
+		m.ResponseTypes, m.ResponseModes = append(m.ResponseTypes, "token"), append(m.ResponseModes, "fragment")
+	}
+}
+
 func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	all, err := s.allScopes(r.Context())
 	if err != nil {
@@ -114,15 +133,7 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	if s.grantsType(GrantAuthorizationCode) {
-		m.AuthorizationEndpoint = s.config.Issuer + pathAuthorize
-		m.ResponseTypes, m.ResponseModes = []string{"code"}, []string{"query"}
-		m.ChallengeMethods = []string{pkceS256}
-		if s.config.InsecureAllowPlainPKCE {
-			m.ChallengeMethods = append(m.ChallengeMethods, pkcePlain)
-		}
-		m.ResponseIssuer = true
-	}
+	s.describeAuthorization(&m)
 	data, err := json.Marshal(m)
 	if err != nil {
 		s.refuse(w, r, nil, err)

@@ -68,7 +68,7 @@ const (
 func (a *AuthorizationRequest) Until(ctx context.Context) time.Time {
 	s := a.server
 	ttl := s.ttl(ctx, &TokenRequest{GrantType: a.grantType(), Client: a.Client, Scopes: a.Scopes, Audience: a.Audience})
-	if s.refreshes(a.Client) {
+	if s.refreshes(a.Client) && !a.implicit {
 		// The last access token may be issued just before the end.
 		if s.config.RefreshTokenTTL == Never {
 			return time.Time{}
@@ -105,8 +105,11 @@ func (a *AuthorizationRequest) Required() scopes.Set {
 
 // grantType returns the grant type that the request is the first step of.
 func (a *AuthorizationRequest) grantType() string {
-	if a.UserCode != "" {
+	switch {
+	case a.UserCode != "":
 		return GrantDeviceCode
+	case a.implicit:
+		return GrantImplicit
 	}
 	return GrantAuthorizationCode
 }

@@ -174,10 +174,10 @@ func (c *Config) prepareGrants() error {
 	var errs []error
 	c.Grants = slices.Clone(c.Grants)
 	asks := slices.ContainsFunc(c.Grants, func(g Grant) bool {
-		return g.Type == GrantAuthorizationCode || g.Type == GrantDeviceCode
+		return g.Type == GrantAuthorizationCode || g.Type == GrantDeviceCode || g.Type == GrantImplicit
 	})
 	if asks != (c.Login != nil) {
-		errs = append(errs, errors.New("authserver: Login and the grants AuthorizationCode and DeviceCode need each other"))
+		errs = append(errs, errors.New("authserver: Login and the grants AuthorizationCode, DeviceCode and LegacyImplicit need each other"))
 	}
 	for i, g := range c.Grants {
 		if g.Type == "" || !isVSCHAR(g.Type) || g.Handle == nil {

@@ -97,10 +97,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch path {
 	case pathAuthorize:
-		s.serveBrowser(w, r, GrantAuthorizationCode, s.serveAuthorize)
+		s.serveBrowser(w, r, s.grantsType(GrantAuthorizationCode) || s.grantsType(GrantImplicit), s.serveAuthorize)
 		return
 	case pathDevice:
-		s.serveBrowser(w, r, GrantDeviceCode, s.serveDevice)
+		s.serveBrowser(w, r, s.grantsType(GrantDeviceCode), s.serveDevice)
 		return
 	case pathDeviceAuthorization:
 		if !s.grantsType(GrantDeviceCode) {
@@ -148,11 +148,11 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, l *limit,
 	}
 }
 
-// serveBrowser answers where users come with a browser, if the grant type is
-// there.
-func (s *Server) serveBrowser(w http.ResponseWriter, r *http.Request, grantType string, serve http.HandlerFunc) {
+// serveBrowser answers where users come with a browser, if there is a grant for
+// that.
+func (s *Server) serveBrowser(w http.ResponseWriter, r *http.Request, granted bool, serve http.HandlerFunc) {
 	switch {
-	case !s.grantsType(grantType):
+	case !granted:
 		http.NotFound(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodPost:
 		s.refuse(w, r, nil, methodNotAllowed(w, "GET, POST"))

@@ -35,7 +35,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form Form) (
 	if err != nil {
 		return client, err
 	}
-	request := &GrantRequest{Client: client, Form: form, server: s, proved: proved, from: s.address(r)}
+	request := &GrantRequest{Client: client, Form: form, server: s, proved: proved, request: r, from: s.address(r)}
 	issue, err := grant.Handle(ctx, request)
 	if err != nil {
 		return client, err

@@ -40,6 +40,7 @@ func approvingMain() {
 		defer store.Close()
 		server, err := authserver.New(authserver.Config{
 			Issuer: "https://auth.example.com", Store: store, Clients: store, Scopes: registeredScopes{},
+			Limits: authserver.Limits{Token: authserver.PerSecond(1e6), Revoke: authserver.PerSecond(1e6)},
 			Login: func(http.ResponseWriter, *http.Request, *authserver.AuthorizationRequest) (*authserver.Approval, error) {
 				return &authserver.Approval{Subject: "alice"}, nil
 			},
@@ -151,7 +152,7 @@ func (c *crash) run(t *testing.T, rounds int, length time.Duration, victims ...s
 		var answered memory
 		name, args := "approving-sneck", []string{c.data}
 		if victim == "serve" {
-			name, args = "sneck", []string{"serve", "--data", c.data, "--listen", "127.0.0.1:0"}
+			name, args = "sneck", []string{"serve", "--data", c.data, "--listen", "127.0.0.1:0", "--token-rate", "1000000"}
 		}
 		start := func() (*background, string) {
 			b := &background{}

@@ -24,7 +24,7 @@ type serveCommand struct {
 	keysFlags
 	auditFlags
 	AuditRequired bool     `from:"SNECK_AUDIT_REQUIRED" help:"Refuse what can not be recorded, such as when the disk is full ($$SNECK_AUDIT_REQUIRED)."`
-	TokenRate     int      `default:"1000" from:"SNECK_TOKEN_RATE" placeholder:"N" help:"How many tokens a client may ask for in a second, ${default} if not said; after a burst of five times as many ($$SNECK_TOKEN_RATE)."`
+	TokenRate     int      `default:"1000" from:"SNECK_TOKEN_RATE" placeholder:"N" help:"How many tokens a client may ask for in a second, and revoke, ${default} if not said; after a burst of five times as many ($$SNECK_TOKEN_RATE)."`
 	QuestionRate  int      `name:"introspection-rate" default:"10000" from:"SNECK_INTROSPECTION_RATE" placeholder:"N" help:"The same for introspections; ${default} ($$SNECK_INTROSPECTION_RATE)."`
 	TrustedProxy  []string `from:"SNECK_TRUSTED_PROXY" placeholder:"PREFIX" help:"Addresses of the proxies in front, such as 10.0.0.0/8: their X-Forwarded-For says who asks; may be repeated ($$SNECK_TRUSTED_PROXY)."`
 
@@ -109,6 +109,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		}
 	}
 	config.Limits.Token, config.Limits.Introspect = authserver.PerSecond(c.TokenRate), authserver.PerSecond(c.QuestionRate)
+	config.Limits.Revoke = config.Limits.Token
 	if config.Proxies.Trusted, err = parsePrefixes(c.TrustedProxy); err != nil {
 		return err
 	}
