@@ -10,12 +10,24 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/sneckauth/sneck/adapter/yaml"
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
 // A guardCommand is "sneck guard".
 type guardCommand struct {
 	Config string `from:"SNECK_CONFIG" placeholder:"FILE" help:"File with the settings ($$SNECK_CONFIG)."`
+	kong.Plugins
+	flags *settings.Flags
+}
+
+// newGuardCommand returns the command with a flag for each setting, but for
+// the token, as others can read command lines.
+func newGuardCommand() guardCommand {
+	flags := settings.NewFlags(guardSettings{}, "resource-server-auth-token")
+	return guardCommand{Plugins: kong.Plugins{flags.Plugin()}, flags: flags}
 }
 
 // Help is printed below the flags.
@@ -28,9 +40,13 @@ header fields who calls. What it knows it has asked an authorization server, or
 read in a signed token. It logs to the standard error. On SIGHUP it reads the
 file with routes again, which it follows in any case.
 
+Each setting can be in the file, in the environment and on the command line,
+which counts most.
+
 Examples:
 
     sneck guard --config guard.yaml
+    sneck guard --config guard.yaml --listen 127.0.0.1:9000 --no-access-log
 
 with a guard.yaml such as
 
@@ -46,30 +62,30 @@ const followRoutes = 2 * time.Second
 
 // Run guards until it is told to end.
 func (c *guardCommand) Run(ctx context.Context, con *console) error {
-	settings, source, err := c.load(con)
+	set, loaded, err := c.load(con)
 	if err != nil {
 		return err
 	}
 	var handler slog.Handler = slog.NewTextHandler(con.err, nil)
-	if settings.LogJSON {
+	if set.LogJSON {
 		handler = slog.NewJSONHandler(con.err, nil)
 	}
 	logger := slog.New(handler)
-	b := &guardBuilder{guardSettings: settings, mistake: source.Wrong, logger: logger}
+	b := &guardBuilder{guardSettings: set, mistake: loaded.Wrong, logger: logger}
 	defer b.close()
 	s, err := b.service()
-	if err := errors.Join(source.Err(), err); err != nil {
+	if err := errors.Join(loaded.Err(), err); err != nil {
 		return settingsError(con, err)
 	}
 
-	l, err := listen(ctx, "listen", settings.Listen)
+	l, err := listen(ctx, "listen", set.Listen)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	health, err := s.health(ctx, settings.HealthListen, logger)
+	health, err := s.health(ctx, set.HealthListen, logger)
 	if err != nil {
 		return err
 	}
@@ -78,7 +94,7 @@ func (c *guardCommand) Run(ctx context.Context, con *console) error {
 		go s.routes.Watch(ctx, followRoutes)
 		reloadOnSignal(ctx, s.routes, logger)
 	}
-	logger.Info("listening", "url", "http://"+l.Addr().String(), "mode", settings.Mode, "upstream", settings.Upstream)
+	logger.Info("listening", "url", "http://"+l.Addr().String(), "mode", set.Mode, "upstream", set.Upstream)
 	if err := s.serve(ctx, l, logger); err != nil {
 		return err
 	}
@@ -89,20 +105,35 @@ func (c *guardCommand) Run(ctx context.Context, con *console) error {
 	return nil
 }
 
-// load reads the settings. The source says where they stand; it already has
+// load reads the settings. Loaded says where each comes from; it already has
 // what is wrong with their form.
-func (c *guardCommand) load(con *console) (*guardSettings, *yaml.Source, error) {
-	if c.Config == "" {
-		return nil, nil, usageError(errors.New("--config is missing"), "sneck guard --config guard.yaml")
+func (c *guardCommand) load(con *console) (*guardSettings, *settings.Loaded, error) {
+	sources := settings.Sources{File: c.Config, Env: con.env, Flags: c.flags.Said()}
+	if c.Config != "" {
+		var err error
+		if sources.Data, err = os.ReadFile(c.Config); err != nil {
+			return nil, nil, fmt.Errorf("%w (hint: look at --config)", err)
+		}
 	}
-	data, err := os.ReadFile(c.Config)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w (hint: look at --config)", err)
-	}
-	settings := newGuardSettings()
-	source, _ := yaml.Decode(c.Config, data, settings) // mistakes stay in the source
-	return settings, source, nil
+	s := newGuardSettings()
+	loaded, _ := settings.Load(s, sources) // mistakes stay in there
+	return s, loaded, nil
 }
+
+// checkGuard returns what is wrong with a file for "sneck guard", with its place,
+// as far as that does not depend on the machine that it is for: no network is
+// used and no secret read, but the file with routes is.
+func checkGuard(file string, data []byte) error {
+	s := newGuardSettings()
+	loaded, _ := settings.Load(s, settings.Sources{File: file, Data: data}) // mistakes stay in there
+	b := &guardBuilder{guardSettings: s, mistake: loaded.Wrong, offline: true, logger: slog.New(slog.DiscardHandler)}
+	defer b.close()
+	_, err := b.service()
+	return errors.Join(loaded.Err(), err)
+}
+
+// guardSchema is the JSON Schema of files for "sneck guard".
+func guardSchema() []byte { return yaml.Schema(guardSettings{}) }
 
 // settingsError prints all mistakes, each in a line that editors understand.
 func settingsError(con *console, err error) error {

@@ -30,7 +30,7 @@ func (b *guardBuilder) credential(config *tls.Config) introspect.Credential {
 	key := b.credentialKey()
 	switch {
 	case given == 0:
-		b.wrong("resource_server_introspection_credentials is missing (hint: [CLIENT-ID, SECRET-FILE], or resource_server_auth_token_file; an authority that answers anybody tells everybody about tokens)", key)
+		b.wrong("is missing (hint: [CLIENT-ID, SECRET-FILE], or resource_server_auth_token_file; an authority that answers anybody tells everybody about tokens)", key)
 		return standIn
 	case given > 1:
 		b.wrong("contradicts the other credential (hint: one of resource_server_auth_token, resource_server_auth_token_file and resource_server_introspection_credentials)", key)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -43,16 +42,17 @@ var guardTerms = []struct{ term, key string }{
 
 // guardWords are the settings by which hints call for another one.
 var guardWords = strings.NewReplacer(
+	"and DangerouslyAnyAudience contradict each other", "contradicts dangerously_any_audience",
+	"and MTLS.TrustedProxies need each other", "needs trusted_proxies",
 	"Config.Endpoint", "resource_server_introspection_url", "Config.Issuer", "issuer", "the Issuer", "issuer",
 	"Config.Credential", "resource_server_introspection_credentials", "Config.TLS.Certificates", "resource_server_certificate_file",
-	"InsecureHTTP", "insecure_http", "DangerouslyAnyAudience", "dangerously_any_audience", "MTLS.TrustedProxies", "trusted_proxies",
-	"MTLS.Header", "mtls_header", "DPoP.Mode", "dpop", "MTLS.Mode", "mtls", "Audience", "audience",
+	"InsecureHTTP", "insecure_http", "DangerouslyAnyAudience", "dangerously_any_audience",
+	"DPoP.Mode", "dpop", "MTLS.Mode", "mtls", "Audience", "audience",
 )
 
 var (
 	packageName = regexp.MustCompile(`^[a-z]+: `)
 	quotedValue = regexp.MustCompile(`^ "[^"]*":?`)
-	listIndex   = regexp.MustCompile(`^\[([0-9]+)\]`)
 )
 
 // locate says of each mistake in an error which setting it is about, which is
@@ -62,24 +62,14 @@ func (b *guardBuilder) locate(err error, otherwise string) {
 		return
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		path, text := []any{otherwise}, packageName.ReplaceAllString(line, "")
+		key, text := otherwise, packageName.ReplaceAllString(line, "")
 		for _, t := range guardTerms {
-			rest, found := strings.CutPrefix(line, t.term)
-			if !found {
-				continue
+			if rest, found := strings.CutPrefix(line, t.term); found {
+				// What stands there need not be said again.
+				key, text = t.key, strings.TrimSpace(quotedValue.ReplaceAllString(rest, ""))
+				break
 			}
-			path, text = []any{t.key}, rest
-			if index := listIndex.FindStringSubmatch(rest); index != nil {
-				i, _ := strconv.Atoi(index[1]) // it is a number
-				path, text = append(path, i), rest[len(index[0]):]
-			}
-			// What stands there need not be said again, but what does not.
-			text = strings.TrimSpace(quotedValue.ReplaceAllString(text, ""))
-			if strings.HasPrefix(text, "is missing") || strings.HasPrefix(text, "and ") {
-				text = t.key + " " + text
-			}
-			break
 		}
-		b.wrong(guardWords.Replace(text), path...)
+		b.wrong(guardWords.Replace(text), key)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 
 	"github.com/sneckauth/sneck"
 	"github.com/sneckauth/sneck/adapter/yaml"
@@ -113,16 +114,16 @@ func (b *guardBuilder) inRoutes(err error) error {
 // trusted returns the proxies in front.
 func (b *guardBuilder) trusted() []netip.Prefix {
 	var prefixes []netip.Prefix
-	for i, text := range b.Proxies {
+	for _, text := range b.Proxies {
 		prefix, err := netip.ParsePrefix(text)
 		if address, addressErr := netip.ParseAddr(text); addressErr == nil {
 			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
 		}
 		switch {
 		case err != nil:
-			b.wrong("is neither an address nor a prefix (hint: such as 127.0.0.1 or 10.0.0.0/8)", "trusted_proxies", i)
+			b.wrong(strconv.Quote(text)+" is neither an address nor a prefix (hint: such as 127.0.0.1 or 10.0.0.0/8)", "trusted_proxies")
 		case prefix.Bits() == 0:
-			b.wrong("is everybody: then anybody may say who asks for what (hint: name the proxies)", "trusted_proxies", i)
+			b.wrong(text+" is everybody: then anybody may say who asks for what (hint: name the proxies)", "trusted_proxies")
 		}
 		prefixes = append(prefixes, prefix)
 	}

@@ -29,10 +29,10 @@ func (b *guardBuilder) service() (*guardService, error) {
 	if b.Mode == "forward-auth" {
 		b.useless("if mode is forward-auth", map[string]bool{"upstream": b.Upstream != "", "upstream_host": b.UpstreamHost != ""})
 		if b.Convention == "" {
-			b.wrong("forward_auth_request is missing, by which the proxy says what was asked for (hint: x-forwarded for Traefik and Caddy, x-original for nginx, path for Envoy)", "forward_auth_request")
+			b.wrong("is missing, by which the proxy says what was asked for (hint: x-forwarded for Traefik and Caddy, x-original for nginx, path for Envoy)", "forward_auth_request")
 		}
 		if len(b.Proxies) == 0 {
-			b.wrong("trusted_proxies is missing: nobody else is answered", "trusted_proxies")
+			b.wrong("is missing: nobody else is answered (hint: trusted_proxies: [127.0.0.1])", "trusted_proxies")
 		}
 	} else {
 		b.useless("if mode is proxy", map[string]bool{"forward_auth_request": b.Convention != ""})
@@ -67,7 +67,7 @@ func (b *guardBuilder) service() (*guardService, error) {
 // proxy returns what passes requests on; nil after a mistake.
 func (b *guardBuilder) proxy(proxies []netip.Prefix) *proxy.Proxy {
 	if b.Upstream == "" {
-		b.wrong("upstream is missing (hint: upstream: http://127.0.0.1:3000)", "upstream")
+		b.wrong("is missing (hint: upstream: http://127.0.0.1:3000)", "upstream")
 		return nil
 	}
 	u := b.upstream()

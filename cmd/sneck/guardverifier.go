@@ -40,7 +40,7 @@ const (
 type guardBuilder struct {
 	*guardSettings
 	// mistake is told what is wrong with the setting of a key.
-	mistake func(text string, path ...any)
+	mistake func(key, format string, args ...any)
 	flawed  bool // it was
 	// offline leaves alone what is only there where the guard runs: files with
 	// secrets, certificates and keys, and Redis.
@@ -49,9 +49,11 @@ type guardBuilder struct {
 	closers []func() error
 }
 
-func (b *guardBuilder) wrong(text string, path ...any) {
+// wrong says what is wrong with the setting of a key. The text goes on after
+// the name.
+func (b *guardBuilder) wrong(text, key string) {
 	b.flawed = true
-	b.mistake(text, path...)
+	b.mistake(key, "%s", text)
 }
 
 func (b *guardBuilder) closing(f func() error) { b.closers = append(b.closers, f) }
@@ -169,7 +171,7 @@ func (b *guardBuilder) recognizer() introspect.Recognizer {
 // local returns what verifies JWTs.
 func (b *guardBuilder) local() sneck.Verifier {
 	if b.Issuer == "" {
-		b.wrong("issuer is missing, whose JWTs are verified (hint: issuer: https://auth.example.com)", "issuer")
+		b.wrong("is missing, whose JWTs are verified (hint: issuer: https://auth.example.com)", "issuer")
 		return sneck.VerifierFunc(nobody)
 	}
 	issuer := jwt.Issuer{ID: b.Issuer, Algorithms: b.JWTAlgorithms}

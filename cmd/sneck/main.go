@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 	case args[0] == "--version":
 		args = []string{"version"}
 	}
-	var cli commandLine
+	cli := commandLine{Guard: newGuardCommand()}
 	exited := false
 	parser, err := kong.New(&cli,
 		kong.Name("sneck"),
