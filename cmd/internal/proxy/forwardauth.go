@@ -63,7 +63,7 @@ func (f *ForwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// A proxy may leave such a field in the request when it lets it pass.
 	for name := range r.Header {
-		if posesAsIdentity(name) {
+		if resembles(name, Prefix) {
 			f.fail(w, r, spoofed, errors.New("the client claims an identity"))
 			return
 		}

@@ -43,26 +43,28 @@ func setIdentity(h http.Header, t *sneck.Token) {
 	}
 }
 
-// stripIdentity removes every field that a service could take for one of
-// ours, so that nobody can say by it who they are.
-func stripIdentity(h http.Header) {
+// strip removes every field that a service could take for one whose name
+// begins with one of the prefixes.
+func strip(h http.Header, prefixes ...string) {
 	for name := range h {
-		if posesAsIdentity(name) {
-			delete(h, name)
+		for _, prefix := range prefixes {
+			if resembles(name, prefix) {
+				delete(h, name)
+			}
 		}
 	}
 }
 
-// posesAsIdentity reports whether a service could take the name of a field for
-// one of ours. Those that get their fields as variables see no difference
+// resembles reports whether a service could take the name of a field for one
+// with the prefix. Those that get their fields as variables see no difference
 // between "X-Sneck-Subject" and "x_sneck.subject": all but letters and digits
 // is one character for some of them.
-func posesAsIdentity(name string) bool {
-	if len(name) < len(Prefix) {
+func resembles(name, prefix string) bool {
+	if len(name) < len(prefix) {
 		return false
 	}
-	for i := range len(Prefix) {
-		have, want := name[i], Prefix[i]
+	for i := range len(prefix) {
+		have, want := name[i], prefix[i]
 		if want == '-' {
 			if isAlphanumeric(have) {
 				return false

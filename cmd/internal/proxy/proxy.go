@@ -129,7 +129,8 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 		pr.Out.Host = p.config.Host
 	}
 	pr.Out.Trailer = nil // some services take trailers for header fields
-	stripIdentity(pr.Out.Header)
+	strip(pr.Out.Header, Prefix, forwardedPrefix)
+	strip(pr.Out.Header, overrides...)
 	if !p.config.ForwardToken {
 		pr.Out.Header.Del("Authorization")
 		pr.Out.Header.Del("Dpop")
@@ -144,15 +145,23 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	}
 }
 
-// forwarded says where the request came from.
+const forwardedPrefix = "X-Forwarded-"
+
+// overrides begin the names of fields by which some services take another
+// method or path for the request's than was decided about.
+var overrides = []string{"X-Original-", "X-Rewrite-", "X-Http-Method", "X-Method-Override"}
+
+// forwarded says where the request came from: what the proxies in front say,
+// and who has sent it to us.
 func (p *Proxy) forwarded(pr *httputil.ProxyRequest) {
+	const sender = forwardedPrefix + "For"
 	trusted := trusts(p.config.Trusted, pr.In.RemoteAddr)
 	if trusted {
-		pr.Out.Header["X-Forwarded-For"] = pr.In.Header["X-Forwarded-For"]
+		pr.Out.Header[sender] = pr.In.Header[sender]
 	}
 	pr.SetXForwarded()
-	for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto"} {
-		if values := pr.In.Header[name]; trusted && len(values) == 1 {
+	for name, values := range pr.In.Header {
+		if trusted && name != sender && strings.HasPrefix(name, forwardedPrefix) {
 			pr.Out.Header[name] = values
 		}
 	}
@@ -180,10 +189,10 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	level := slog.LevelWarn
 	out := failure{http.StatusBadGateway, "bad_gateway", "The service can not be reached"}
 	switch {
+	case recordOf(r.Context()).late(): // first, as it ends the context, too
+		out, level = failure{http.StatusRequestTimeout, "request_timeout", "The body of the request did not come in time"}, slog.LevelInfo
 	case errors.Is(r.Context().Err(), context.Canceled):
 		out, level = failure{statusGone, "client_gone", "The client has left"}, slog.LevelDebug
-	case errors.Is(err, errSilent):
-		out, level = failure{http.StatusRequestTimeout, "request_timeout", "The body of the request did not come in time"}, slog.LevelInfo
 	case errors.As(err, &tooLong):
 		out, level = failure{http.StatusRequestEntityTooLarge, "content_too_large", "The body of the request is too long"}, slog.LevelInfo
 	case errors.As(err, &timeout) && timeout.Timeout():

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/sneckauth/sneck/middleware"
@@ -20,6 +20,17 @@ type record struct {
 	decided  bool
 	failed   string        // code of a failure
 	about    *http.Request // what the request asks about; nil for itself
+	next     atomic.Int64  // when more of the body must have come; zero for no matter
+}
+
+// late reports whether the body has not come in time. By the error alone it can
+// not be told from a client that has left.
+func (rec *record) late() bool {
+	if rec == nil {
+		return false
+	}
+	next := rec.next.Load()
+	return next != 0 && time.Now().UnixNano() >= next
 }
 
 type recordKey struct{}
@@ -49,7 +60,7 @@ func Watch(h http.Handler, idle time.Duration, logger *slog.Logger) http.Handler
 		watched := &writer{ResponseWriter: w, control: http.NewResponseController(w), idle: idle}
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &body{r.Body, watched.control, idle}
+			r.Body = &body{r.Body, watched.control, idle, rec}
 		}
 		defer func() { // also if the handler panics, to cut an answer off
 			if logger != nil {
@@ -92,23 +103,24 @@ func log(logger *slog.Logger, r *http.Request, w *writer, rec *record, took time
 	logger.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 }
 
-// errSilent is the error of a body that does not come.
-var errSilent = errors.New("proxy: nothing more of the body came in time")
-
 // A body is the body of a request, which must keep coming.
 type body struct {
 	io.ReadCloser
 	control *http.ResponseController
 	idle    time.Duration
+	record  *record
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	_ = b.control.SetReadDeadline(time.Now().Add(b.idle)) // the error would come again
+	next := time.Now().Add(b.idle)
+	b.record.next.Store(next.UnixNano())
+	_ = b.control.SetReadDeadline(next) // the error would come again
 	n, err := b.ReadCloser.Read(p)
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return n, errSilent
-	case err != nil:
+	case err == nil:
+		b.record.next.Store(0)
+	case errors.Is(err, io.EOF):
+		b.record.next.Store(0)
 		_ = b.control.SetReadDeadline(time.Time{}) // the answer may take longer
 	}
 	return n, err
