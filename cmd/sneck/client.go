@@ -231,9 +231,9 @@ func (c *createClientCommand) registrar(con *console, described []scopes.Describ
 			sources.Flags[name] = []string{path}
 		}
 	}
-	set, like, _, err := loadServer(sources)
+	set, like, err := loadServer(sources)
 	if err != nil {
-		return nil, settingsError(err)
+		return nil, mistakenError(err)
 	}
 	// The keys are those of the server that will run.
 	_, key, err := ed25519.GenerateKey(rand.Reader)

@@ -81,9 +81,9 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	// What is wrong is said before there is a database.
-	set, config, _, err := loadServer(sources)
+	set, config, err := loadServer(sources)
 	if err != nil {
-		return settingsError(err)
+		return mistakenError(err)
 	}
 	handler := slog.Handler(slog.NewTextHandler(con.err, nil))
 	if set.LogJSON {

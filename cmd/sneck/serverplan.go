@@ -16,14 +16,20 @@ import (
 	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
-// loadServer reads the settings of a server: file, environment and flags. If
-// there is no error, open will find nothing wrong with them either.
-func loadServer(s settings.Sources) (*serverSettings, authserver.Config, *settings.Loaded, error) {
+// loadServer reads the settings of a server: file, environment and flags.
+func loadServer(s settings.Sources) (*serverSettings, authserver.Config, error) {
 	set := defaultSettings()
-	l, _ := settings.Load(&set, s) // mistakes stay in there
-	config := set.config(l)
-	set.tryOut(l, config)
-	return &set, config, l, l.Err()
+	config, _, err := set.load(s)
+	return &set, config, err
+}
+
+// load reads all that is said, and returns every mistake: if there is no error,
+// open will find nothing wrong either.
+func (s *serverSettings) load(from settings.Sources) (authserver.Config, *settings.Loaded, error) {
+	l, _ := settings.Load(s, from) // mistakes stay in there
+	config := s.config(l)
+	s.tryOut(l, config)
+	return config, l, l.Err()
 }
 
 // tryOut makes a server and pages that are never used, and adds what is wrong

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/sneckauth/sneck/adapter/yaml"
@@ -11,16 +13,23 @@ import (
 // of the keys in a file, the variables, the flags, their help and docs/settings.md.
 // The tag "go" names the field of authserver.Config, or of what it holds.
 type serverSettings struct {
-	reachSettings   `group:"Server:"`
-	recordSettings  `group:"Records:"`
-	tokenSettings   `group:"Tokens:"`
-	refreshSettings `group:"Refresh tokens:"`
-	scopeSettings   `group:"Scopes:"`
-	clientSettings  `group:"Clients:"`
-	keySettings     `group:"Signing keys:"`
-	limitSettings   `group:"Limits:"`
-	sweepSettings   `group:"Clean-up:"`
-	pageSettings    `group:"Pages:"`
+	reachSettings   `group:"Server"`
+	recordSettings  `group:"Records"`
+	tokenSettings   `group:"Tokens"`
+	refreshSettings `group:"Refresh tokens"`
+	scopeSettings   `group:"Scopes"`
+	clientSettings  `group:"Clients"`
+	keySettings     `group:"Signing keys"`
+	limitSettings   `group:"Limits"`
+	sweepSettings   `group:"Clean-up"`
+	pageSettings    `group:"Pages"`
+
+	elsewhere bool // they are for another machine, which has the files with keys
+}
+
+// gone reports whether an error is that of a file which is on another machine.
+func (s *serverSettings) gone(err error) bool {
+	return s.elsewhere && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission))
 }
 
 // A reachSettings says where a server is.
