@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -23,11 +22,11 @@ type checkCommand struct {
 
 // Help is printed below the flags.
 func (*checkCommand) Help() string {
-	return `It says whether a file is right: that of "sneck serve --config", or a table of
-routes. All mistakes are printed at once, each with its line and column. It
-touches neither a database nor the network, but it does read the files with keys
-and secrets that the settings name, and the SNECK_ variables of the environment,
-as the server will. Ends with 1 if something is wrong.
+	return `It says whether a file is right: that of "sneck serve --config" or "sneck guard
+--config", or a table of routes. All mistakes are printed at once, each with its
+line and column. It touches neither a database nor the network. It takes the
+SNECK_ variables of the environment as the command will. Files with keys and
+secrets need not be there. Ends with 1 if something is wrong.
 
 Examples:
 
@@ -52,6 +51,7 @@ type fileKind struct {
 func fileKinds() []fileKind {
 	return []fileKind{
 		{"server", func() []byte { return yaml.Schema(serverSettings{}) }, topKeys(serverSettings{}), checkServer},
+		{"guard", guardSchema, topKeys(guardSettings{}), checkGuard},
 		{"routes", yaml.RoutesSchema, []string{"routes", "hierarchy"}, checkRoutes},
 	}
 }
@@ -69,9 +69,13 @@ func topKeys(v any) []string {
 	return keys
 }
 
+// checkServer returns what is in force, and what is wrong with it. Files with
+// keys that are not there are those of another machine.
 func checkServer(s settings.Sources) ([]settings.InForce, error) {
-	set, _, l, err := loadServer(s)
-	return l.InForce(set), err
+	set := defaultSettings()
+	set.elsewhere = true
+	_, l, err := set.load(s)
+	return l.InForce(&set), err
 }
 
 func checkRoutes(s settings.Sources) ([]settings.InForce, error) {
@@ -119,19 +123,7 @@ func (c *checkCommand) read(con *console) ([]byte, error) {
 	if c.File != "-" {
 		return readConfig(c.File)
 	}
-	return io.ReadAll(io.LimitReader(con.in, maxConfig+1))
-}
-
-// maxConfig is one byte more than what a file with settings may have.
-const maxConfig = 4<<20 + 1
-
-func readConfig(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxConfig))
+	return io.ReadAll(io.LimitReader(con.in, maxConfig))
 }
 
 // kindOf returns what the file is to be: that whose keys it has most of.

@@ -20,33 +20,11 @@ type serveCommand struct {
 	flags *settings.Flags
 }
 
-// A configFlag names the file with settings.
-type configFlag struct {
-	Config string `from:"SNECK_CONFIG" placeholder:"FILE" help:"YAML file with settings ($$SNECK_CONFIG)."`
-}
-
 // newServeCommand returns a command that has flags.
 func newServeCommand() serveCommand {
 	c := serveCommand{flags: settings.NewFlags(defaultSettings())}
 	c.Plugins = kong.Plugins{c.flags.Plugin()}
 	return c
-}
-
-// sources returns where settings are said, with the file read.
-func (f configFlag) sources(env func(string) string, flags *settings.Flags) (settings.Sources, error) {
-	s := settings.Sources{File: f.Config, Env: env}
-	if flags != nil {
-		s.Flags = flags.Said()
-	}
-	if f.Config == "" {
-		return s, nil
-	}
-	data, err := readConfig(f.Config)
-	if err != nil {
-		return s, usageError(err, "look at --config")
-	}
-	s.Data = data
-	return s, nil
 }
 
 // Help is printed below the flags.
@@ -104,9 +82,9 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	// What is wrong is said before there is a database.
-	set, config, _, err := loadServer(sources)
+	set, config, err := loadServer(sources)
 	if err != nil {
-		return settingsError(err)
+		return mistakenError(err)
 	}
 	handler := slog.Handler(slog.NewTextHandler(con.err, nil))
 	if set.LogJSON {

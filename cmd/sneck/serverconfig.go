@@ -150,7 +150,7 @@ func (s *serverSettings) backend(l *settings.Loaded) scopes.Backend {
 }
 
 // clients sets what is about clients and their secrets.
-func (s *clientSettings) clients(l *settings.Loaded, c *authserver.Config) {
+func (s *serverSettings) clients(l *settings.Loaded, c *authserver.Config) {
 	c.ClientID = s.IDGenerator.text()
 	if s.IDGenerator == checksummed {
 		l.Wrong("client_id_generator", "is for tokens (hint: such as base62-32)")
@@ -164,17 +164,17 @@ func (s *clientSettings) clients(l *settings.Loaded, c *authserver.Config) {
 	}
 	var err error
 	if s.PeppersFile != "" {
-		if c.SecretPeppers, err = readKeys(s.PeppersFile); err != nil {
+		if c.SecretPeppers, err = readKeys(s.PeppersFile); err != nil && !s.gone(err) {
 			l.Wrong("client_secret_peppers_file", "%v", hinted(err, "made by: openssl rand -base64 32"))
 		}
 	}
-	if c.Sealer, err = readSealer(s.SealingKeyFile); err != nil {
+	if c.Sealer, err = readSealer(s.SealingKeyFile); err != nil && !s.gone(err) {
 		l.Wrong("sealing_key_file", "%v", withoutPrefix(err))
 	}
 }
 
 // limits sets how often somebody may ask.
-func (s *limitSettings) limits(l *settings.Loaded, c *authserver.Config) {
+func (s *serverSettings) limits(l *settings.Loaded, c *authserver.Config) {
 	for key, n := range map[string]int{"token_rate": s.TokenRate, "introspection_rate": s.QuestionRate} {
 		if n > maxRate {
 			l.Wrong(key, "%d is not between 1 and %d", n, maxRate)
@@ -195,7 +195,20 @@ func (s *limitSettings) limits(l *settings.Loaded, c *authserver.Config) {
 		}
 		return
 	}
-	s.Redis.check(l)
+	if u, err := url.Parse(s.Redis.URL); err == nil && l.InFile("redis.url") {
+		if _, has := u.User.Password(); has {
+			l.Wrong("redis.url", "has a password in it (hint: redis.password_file)")
+		}
+	}
+	redis, err := s.Redis.config()
+	if s.gone(err) {
+		redis.Password, err = "elsewhere", nil
+	}
+	if err != nil {
+		l.Wrong("redis.password_file", "%v (hint: a file with one line)", err)
+	} else if err := redis.Check(); err != nil {
+		l.Wrong("redis.url", "%s", withoutPrefix(err))
+	}
 }
 
 // orElse fills in the rates that are not said.
@@ -205,22 +218,6 @@ func orElse(limit *authserver.EndpointLimit, otherwise authserver.EndpointLimit)
 	}
 	if limit.Address == (authserver.Rate{}) {
 		limit.Address = otherwise.Address
-	}
-}
-
-func (s *redisSettings) check(l *settings.Loaded) {
-	if u, err := url.Parse(s.URL); err == nil && l.InFile("redis.url") {
-		if _, has := u.User.Password(); has {
-			l.Wrong("redis.url", "has a password in it (hint: redis.password_file)")
-		}
-	}
-	c, err := s.config()
-	if err != nil {
-		l.Wrong("redis.password_file", "%v (hint: a file with one line)", err)
-		return
-	}
-	if err := c.Check(); err != nil {
-		l.Wrong("redis.url", "%s", withoutPrefix(err))
 	}
 }
 
@@ -267,7 +264,7 @@ func (s *serverSettings) keys(l *settings.Loaded) {
 	if s.SigningKeyFile == "" {
 		return
 	}
-	if _, err := authserver.NewFileKeys(authserver.FileKeysConfig{Signing: s.SigningKeyFile, Others: s.OtherKeysFile}); err != nil {
+	if _, err := authserver.NewFileKeys(authserver.FileKeysConfig{Signing: s.SigningKeyFile, Others: s.OtherKeysFile}); err != nil && !s.gone(err) {
 		l.Wrong("signing_key_file", "%s", withoutPrefix(err))
 	}
 }
@@ -284,5 +281,5 @@ func withoutPrefix(err error) string {
 	return strings.Join(lines, "; ")
 }
 
-// settingsError says what is wrong with the settings, a line for each mistake.
-func settingsError(mistakes error) error { return &exitError{exitUsage, mistakes} }
+// mistakenError says what is wrong with the settings, a line for each mistake.
+func mistakenError(mistakes error) error { return &exitError{exitUsage, mistakes} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -15,17 +16,24 @@ import (
 	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
-// loadServer reads the settings of a server: file, environment and flags. If
-// there is no error, open will find nothing wrong with them either.
-func loadServer(s settings.Sources) (*serverSettings, authserver.Config, *settings.Loaded, error) {
+// loadServer reads the settings of a server: file, environment and flags.
+func loadServer(s settings.Sources) (*serverSettings, authserver.Config, error) {
 	set := defaultSettings()
-	l, _ := settings.Load(&set, s) // mistakes stay in there
-	config := set.config(l)
-	set.tryOut(l, config)
-	return &set, config, l, l.Err()
+	config, _, err := set.load(s)
+	return &set, config, err
 }
 
-// tryOut makes a server that is never used, and adds what is wrong to l.
+// load reads all that is said, and returns every mistake: if there is no error,
+// open will find nothing wrong either.
+func (s *serverSettings) load(from settings.Sources) (authserver.Config, *settings.Loaded, error) {
+	l, _ := settings.Load(s, from) // mistakes stay in there
+	config := s.config(l)
+	s.tryOut(l, config)
+	return config, l, l.Err()
+}
+
+// tryOut makes a server and pages that are never used, and adds what is wrong
+// to l.
 func (s *serverSettings) tryOut(l *settings.Loaded, c authserver.Config) {
 	memory := authserver.NewMemory()
 	c.Store, c.Clients, c.Logger = memory, memory, slog.New(slog.DiscardHandler)
@@ -33,41 +41,56 @@ func (s *serverSettings) tryOut(l *settings.Loaded, c authserver.Config) {
 	_, key, _ := ed25519.GenerateKey(rand.Reader) // never fails
 	c.Keys, _ = authserver.StaticKeys(authserver.SigningKey{Signer: key})
 	s.checkGrants(l)
-	_, _, err := s.open(c, memory)
+	c.Grants = s.grants()
+	if s.asks() {
+		c.Login = func(http.ResponseWriter, *http.Request, *authserver.AuthorizationRequest) (*authserver.Approval, error) {
+			return nil, authserver.ErrAccessDenied
+		}
+	}
+	_, err := authserver.New(c)
+	s.attribute(l, err)
+	if s.asks() && (err == nil || !strings.Contains(err.Error(), "authserver: Issuer")) {
+		_, err := s.site(&c, memory)
+		s.attribute(l, err)
+	}
+}
+
+// ofField is how an error begins that is about a field of a Config.
+var ofField = regexp.MustCompile(`^(authserver|pages): ([A-Z][A-Za-z]*(?:\.[A-Z][A-Za-z]*)*)(?:\[\d+\])?:? (.+)$`)
+
+// attribute says which settings the mistakes are in that an error joins.
+func (s *serverSettings) attribute(l *settings.Loaded, err error) {
 	if err == nil {
 		return
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		s.attribute(l, line)
+		key, text := "issuer", withoutPrefix(errors.New(line)) // which is what everything is about
+		if parts := ofField.FindStringSubmatch(line); parts != nil {
+			field := parts[2]
+			if parts[1] == "pages" {
+				field = "pages.Config." + field
+			}
+			if found := keyOf(l, s, field); found != "" {
+				key, text = found, parts[3]
+			}
+		}
+		l.Wrong(key, "%s", text)
 	}
 }
 
-// ofField is how an error of the server begins that is about a field.
-var ofField = regexp.MustCompile(`^authserver: ([A-Z][A-Za-z]*(?:\.[A-Z][A-Za-z]*)*)(?:\[\d+\])?:? (.+)$`)
-
-// attribute says which setting a mistake of the server is in.
-func (s *serverSettings) attribute(l *settings.Loaded, line string) {
-	if rest, ok := strings.CutPrefix(line, "pages: "); ok {
-		l.Wrong("pages_dir", "%s", rest)
-		return
-	}
-	parts := ofField.FindStringSubmatch(line)
-	if parts == nil {
-		l.Wrong("issuer", "%s", strings.TrimPrefix(line, "authserver: "))
-		return
-	}
+// keyOf returns the key of the setting that sets a field: of several, one that
+// somebody has said.
+func keyOf(l *settings.Loaded, v any, field string) string {
 	var keys []string
-	for _, setting := range settings.Of(s) {
-		if setting.Go == parts[1] || strings.HasPrefix(setting.Go, parts[1]+".") || strings.HasPrefix(parts[1], setting.Go+".") && setting.Go != "" {
+	for _, setting := range settings.Of(v) {
+		if setting.Go == field || strings.HasPrefix(setting.Go, field+".") || setting.Go != "" && strings.HasPrefix(field, setting.Go+".") {
 			keys = append(keys, setting.Key)
 		}
 	}
 	if len(keys) == 0 {
-		l.Wrong("issuer", "%s", strings.TrimPrefix(line, "authserver: "))
-		return
+		return ""
 	}
-	said := slices.IndexFunc(keys, l.Said)
-	l.Wrong(keys[max(said, 0)], "%s", parts[2])
+	return keys[max(slices.IndexFunc(keys, l.Said), 0)]
 }
 
 // interactive are the grants that people decide over.
@@ -99,9 +122,10 @@ func (s *serverSettings) checkGrants(l *settings.Loaded) {
 	}
 }
 
-// grants returns those that are named. With a nil site, those are left out
-// that need one: checkGrants has said so.
-func (s *serverSettings) grants(site *pages.Site) []authserver.Grant {
+// grants returns those that are named, nil if none are; but not those for which
+// there are no pages, as checkGrants has said, and not that of passwords, which
+// needs the accounts.
+func (s *serverSettings) grants() []authserver.Grant {
 	if s.Grants == nil {
 		return nil
 	}
@@ -112,7 +136,7 @@ func (s *serverSettings) grants(site *pages.Site) []authserver.Grant {
 			list = append(list, authserver.ClientCredentials())
 		case name == "refresh_token":
 			list = append(list, authserver.RefreshToken())
-		case site == nil:
+		case !s.Pages:
 		case name == "authorization_code":
 			list = append(list, authserver.AuthorizationCode())
 		case name == "device_code":
@@ -134,7 +158,7 @@ func (s *serverSettings) open(config authserver.Config, store authserver.Lister)
 			return nil, nil, err
 		}
 	}
-	config.Grants = s.grants(site)
+	config.Grants = s.grants()
 	if slices.Contains(s.Grants, "legacy_password") {
 		accounts, err := pages.NewAccounts(store, nil)
 		if err != nil {

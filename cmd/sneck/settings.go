@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/sneckauth/sneck/adapter/yaml"
@@ -11,17 +13,24 @@ import (
 // of the keys in a file, the variables, the flags, their help and docs/settings.md.
 // The tag "go" names the field of authserver.Config, or of what it holds.
 type serverSettings struct {
-	reachSettings   `group:"Server:"`
-	adminSettings   `group:"Administration:"`
-	recordSettings  `group:"Records:"`
-	tokenSettings   `group:"Tokens:"`
-	refreshSettings `group:"Refresh tokens:"`
-	scopeSettings   `group:"Scopes:"`
-	clientSettings  `group:"Clients:"`
-	keySettings     `group:"Signing keys:"`
-	limitSettings   `group:"Limits:"`
-	sweepSettings   `group:"Clean-up:"`
-	pageSettings    `group:"Pages:"`
+	reachSettings   `group:"Server"`
+	adminSettings   `group:"Administration"`
+	recordSettings  `group:"Records"`
+	tokenSettings   `group:"Tokens"`
+	refreshSettings `group:"Refresh tokens"`
+	scopeSettings   `group:"Scopes"`
+	clientSettings  `group:"Clients"`
+	keySettings     `group:"Signing keys"`
+	limitSettings   `group:"Limits"`
+	sweepSettings   `group:"Clean-up"`
+	pageSettings    `group:"Pages"`
+
+	elsewhere bool // they are for another machine, which has the files with keys
+}
+
+// gone reports whether an error is that of a file which is on another machine.
+func (s *serverSettings) gone(err error) bool {
+	return s.elsewhere && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission))
 }
 
 // A reachSettings says where a server is.
@@ -78,7 +87,7 @@ type scopeSettings struct {
 }
 
 // A clientSettings is about clients and their secrets. "sneck client create"
-// goes by it, too.
+// has these flags, too.
 type clientSettings struct {
 	IDGenerator     generator `yaml:"client_id_generator" also:"client_id_generator_class" placeholder:"NAME" doc:"how identifiers of clients are made up: base62-N and hex-N have N random characters" go:"ClientID"`
 	SecretGenerator string    `yaml:"client_secret_generator" also:"client_secret_generator_class" enum:"base62,hex" doc:"characters of generated client secrets" go:"ClientSecret"`

@@ -79,7 +79,9 @@ func (s *Setting) flagTag(standard string) string {
 	}
 	add("name", s.Flags[0])
 	add("aliases", strings.Join(s.Flags[1:], ","))
-	add("group", s.Group)
+	if s.Group != "" {
+		add("group", s.Group+":")
+	}
 	add("placeholder", s.value())
 	help := sentence(s.Doc)
 	if standard != "" && standard != "false" {
