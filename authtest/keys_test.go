@@ -56,6 +56,7 @@ func TestIssueAnyClaims(t *testing.T) {
 		"JWT, introspected":           {remote, signed},
 		"JWT, in the same process":    {srv, signed},
 		"JWT, verified by keys":       {local, signed},
+		"JWT, in both ways":           {sneck.Both(local, remote), signed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := test.verifier.Verify(t.Context(), test.token)

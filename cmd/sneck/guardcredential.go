@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"net/url"
 
 	"github.com/sneckauth/sneck/introspect"
 )
@@ -44,11 +45,17 @@ func (b *guardBuilder) credential(config *tls.Config) introspect.Credential {
 		return introspect.Bearer(b.AuthToken)
 	}
 	if b.TokenURL == "" {
-		b.useless("without resource_server_token_url", map[string]bool{"resource_server_token_scope": b.TokenScope != ""})
+		b.useless("without resource_server_token_url", map[string]bool{
+			"resource_server_token_scope": b.TokenScope != "", "resource_server_token_resource": b.TokenResource != "",
+		})
 		return b.proof()
 	}
+	parameters := url.Values{}
+	if b.TokenResource != "" {
+		parameters.Set("resource", b.TokenResource)
+	}
 	return introspect.ClientCredentials(introspect.TokenRequest{
-		Endpoint: b.TokenURL, Issuer: b.Issuer, Credential: b.proof(), Scope: b.TokenScope, TLS: config, InsecureHTTP: b.InsecureHTTP,
+		Parameters: parameters, Endpoint: b.TokenURL, Issuer: b.Issuer, Credential: b.proof(), Scope: b.TokenScope, TLS: config, InsecureHTTP: b.InsecureHTTP,
 	})
 }
 

@@ -47,6 +47,8 @@ type guardAuthority struct {
 	TokenURL      string   `yaml:"resource_server_token_url" group:"Whom to ask about tokens" doc:"token endpoint at which the credentials get an access token to ask with, by client_credentials"`
 	TokenScope    string   `yaml:"resource_server_token_scope" group:"Whom to ask about tokens" doc:"scope to ask for there"`
 
+	TokenResource string `yaml:"resource_server_token_resource" group:"Whom to ask about tokens" doc:"resource that the token is for (RFC 8707); sneck serve wants its issuer"`
+
 	CAFile          string `yaml:"authentication_server_ca_file" group:"Whom to ask about tokens" doc:"file with the certificates that the authorization server's is signed by; those of the system if left out"`
 	CertificateFile string `yaml:"resource_server_certificate_file" group:"Whom to ask about tokens" doc:"file with the certificate to show to the authorization server"`
 	KeyFile         string `yaml:"resource_server_key_file" group:"Whom to ask about tokens" doc:"file with the key of that certificate"`

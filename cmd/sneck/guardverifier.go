@@ -146,26 +146,24 @@ func (b *guardBuilder) introspection() sneck.Verifier {
 
 // recognizer says which tokens are shown to the authority.
 func (b *guardBuilder) recognizer() introspect.Recognizer {
-	var all []introspect.Recognizer
+	prefixed := func(string) error { return nil }
 	if b.TokenPrefixes != nil {
-		all = append(all, introspect.HasPrefix(b.TokenPrefixes...))
+		prefixed = introspect.HasPrefix(b.TokenPrefixes...)
 	}
+	opaque := introspect.All(introspect.Opaque, prefixed)
 	switch b.Verify {
-	case verifyEither: // a JWT of the issuer's was looked at, and others are not its own
-		all = append(all, introspect.Opaque)
+	case verifyEither: // JWTs of the issuer were looked at, and others are not its own
+		return opaque
 	case verifyBoth:
 		ours := introspect.JWTForm{Issuers: []string{b.Issuer}}
-		all = []introspect.Recognizer{func(token string) error {
-			if introspect.Opaque(token) != nil {
-				return ours.Recognize(token)
+		return func(token string) error {
+			if err := ours.Recognize(token); !errors.Is(err, sneck.ErrUnrecognized) {
+				return err
 			}
-			return introspect.All(all...)(token)
-		}}
+			return opaque(token)
+		}
 	}
-	if all == nil {
-		return nil
-	}
-	return introspect.All(all...)
+	return prefixed
 }
 
 // local returns what verifies JWTs.
