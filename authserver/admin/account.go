@@ -15,9 +15,11 @@ import (
 // An Account is a person who can sign in.
 type Account struct {
 	// ID is the subject of what is issued for the person.
-	ID       string    `json:"sub"`
-	Username string    `json:"username"`
-	Created  time.Time `json:"created"`
+	ID string `json:"sub"`
+	// Username is what the person signs in with.
+	Username string `json:"username"`
+	// Created is when the account was made.
+	Created time.Time `json:"created"`
 	// Admin says that the person may administer the server.
 	Admin bool `json:"admin"`
 	// Password is the password that was made up; empty in any other answer.
@@ -26,10 +28,12 @@ type Account struct {
 
 // A NewAccount is an account that is to be made.
 type NewAccount struct {
+	// Username is what the person signs in with.
 	Username string `json:"username"`
 	// Password is made up if it is empty.
 	Password string `json:"password,omitempty"`
-	Admin    bool   `json:"admin,omitempty"`
+	// Admin lets the person administer the server.
+	Admin bool `json:"admin,omitempty"`
 }
 
 func (o *Operations) accounts() (*pages.Accounts, error) {

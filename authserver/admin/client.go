@@ -15,6 +15,7 @@ import (
 
 // A Client is what is registered of a client.
 type Client struct {
+	// ID is the client identifier.
 	ID string `json:"client_id"`
 	ClientSettings
 	// Public says that it does not authenticate.

@@ -7,7 +7,7 @@
 //
 //	ops, err := admin.New(admin.Config{Server: server, Store: store, Clients: store, …})
 //	…
-//	http.ListenAndServe("127.0.0.1:9090", admin.NewAPI(ops))
+//	http.ListenAndServe("127.0.0.1:9090", admin.NewAPI(ops, nil))
 //
 // # What is never shown
 //

@@ -3,6 +3,8 @@ package admin
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // The errors of operations. What they wrap says more, and ends with a hint for
@@ -38,6 +40,17 @@ func refuse(kind error, format string, args ...any) error {
 }
 
 // invalid marks what another package has found wrong with what was asked for.
-func invalid(err error) error { return fmt.Errorf("%w: %w", ErrInvalid, err) }
+func invalid(err error) error {
+	var parts []string
+	for line := range strings.Lines(err.Error()) {
+		// The names of packages mean nothing to the person.
+		line = strings.TrimSpace(line)
+		if name, rest, ok := strings.Cut(line, ": "); ok && slices.Contains([]string{"authserver", "pages", "scopes", "audit"}, name) {
+			line = rest
+		}
+		parts = append(parts, line)
+	}
+	return &refusal{ErrInvalid, strings.Join(parts, "; ")}
+}
 
 func isNotFound(err error) bool { return errors.Is(err, ErrNotFound) }

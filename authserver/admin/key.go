@@ -11,17 +11,21 @@ import (
 
 // A Key is what can be said of a signing key.
 type Key struct {
-	ID        string `json:"kid"`
+	// ID is the "kid" in what it signs.
+	ID string `json:"kid"`
+	// Algorithm is the JWS algorithm.
 	Algorithm string `json:"alg"`
 	// State is "waiting", "signing" or "retired".
 	State string `json:"state"`
-	// Published is when it was first published, Signs from when on it signs.
+	// Published is when it was first published.
 	Published time.Time `json:"published"`
-	Signs     time.Time `json:"signs"`
-	// Retires is when it signs no more, Gone when it is not published any more;
-	// zero if no key will replace it yet.
+	// Signs is from when on it signs.
+	Signs time.Time `json:"signs"`
+	// Retires is when it signs no more; zero if no key will replace it yet.
 	Retires time.Time `json:"retires,omitzero"`
-	Gone    time.Time `json:"gone,omitzero"`
+	// Gone is when it is not published any more; zero if no key will replace it
+	// yet.
+	Gone time.Time `json:"gone,omitzero"`
 }
 
 // The states of a key.

@@ -2,6 +2,11 @@ package admin_test
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +29,7 @@ type world struct {
 	store  *authserver.Memory
 	server *authserver.Server
 	ops    *admin.Operations
+	api    *admin.API
 	now    time.Time
 	events []authserver.Event
 }
@@ -51,6 +57,7 @@ func newWorld(t *testing.T) *world {
 		Server: w.server, Store: w.store, Clients: w.store, Accounts: accounts, Keys: ring, Now: now,
 	})
 	require.NoError(t, err)
+	w.api = admin.NewAPI(w.ops, nil)
 	w.ops = w.ops.As("olga")
 	return w
 }
@@ -126,4 +133,39 @@ func TestClientLife(t *testing.T) {
 	_, err = w.ops.DeleteClient(ctx, "app")
 	require.ErrorIs(t, err, admin.ErrNotFound)
 	assert.Equal(t, []authserver.Event{{Kind: authserver.EventClientDeleted, Client: "app", By: "olga"}}, w.happened(t))
+}
+
+// serve has the API answer a request.
+func (w *world) serve(r *http.Request) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	w.api.ServeHTTP(answer, r)
+	return answer
+}
+
+// token returns a token of a client that may administer the server.
+func (w *world) token(t *testing.T) string {
+	t.Helper()
+	return w.tokenOf(t, "root", scopes.Set{authserver.AdminScope}, issuer)
+}
+
+// tokenOf registers a client if there is none, and returns its token.
+func (w *world) tokenOf(t *testing.T, id string, set scopes.Set, audience string) string {
+	t.Helper()
+	c, secret, err := w.server.NewClient(t.Context(), authserver.Client{
+		ID: id, Grants: []string{authserver.GrantClientCredentials}, Scopes: set, Audience: []string{audience},
+	}, true)
+	require.NoError(t, err)
+	require.NoError(t, w.store.PutClient(t.Context(), c))
+	form := url.Values{"grant_type": {authserver.GrantClientCredentials}, "scope": {set.String()}}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, issuer+"/token", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(id, secret)
+	answer := httptest.NewRecorder()
+	w.server.ServeHTTP(answer, r)
+	var token struct {
+		AccessToken string `json:"access_token"`
+	}
+	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &token))
+	require.NotEmpty(t, token.AccessToken, answer.Body)
+	return token.AccessToken
 }

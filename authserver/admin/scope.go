@@ -4,6 +4,7 @@ import "context"
 
 // A Scope is what a token can allow.
 type Scope struct {
+	// Name is what tokens have.
 	Name string `json:"name"`
 	// Text is what people are told that it allows.
 	Text string `json:"text"`

@@ -20,37 +20,49 @@ type ClientSettings struct {
 	RedirectURIs []string `json:"redirect_uris,omitempty"`
 	// RedirectSchemes replaces the server's list of schemes.
 	RedirectSchemes []string `json:"redirect_uri_schemes,omitempty"`
-	// Scope, DefaultScope and RequiredScope are scopes with spaces between.
-	Scope         string `json:"scope,omitempty"`
-	DefaultScope  string `json:"default_scope,omitempty"`
+	// Scope is what the client may get, with spaces between.
+	Scope string `json:"scope,omitempty"`
+	// DefaultScope is what it gets if it asks for nothing, with spaces between.
+	DefaultScope string `json:"default_scope,omitempty"`
+	// RequiredScope is what people can not leave out, with spaces between.
 	RequiredScope string `json:"required_scope,omitempty"`
-	// Audience is who the client's tokens are meant for, Resources what it may
-	// ask for besides.
-	Audience  []string `json:"audience,omitempty"`
+	// Audience is who the client's tokens are meant for.
+	Audience []string `json:"audience,omitempty"`
+	// Resources is what it may ask for besides (RFC 8707).
 	Resources []string `json:"resources,omitempty"`
-	// Introspect lets it introspect tokens for its ID and for what it Serves.
-	Introspect bool     `json:"introspect,omitempty"`
-	Serves     []string `json:"serves,omitempty"`
+	// Introspect lets it introspect tokens for its ID and for what it serves.
+	Introspect bool `json:"introspect,omitempty"`
+	// Serves lists the audiences that it serves as a resource server.
+	Serves []string `json:"serves,omitempty"`
 	// TokenTTL is the life of its access tokens in seconds; zero leaves it to
 	// the server.
 	TokenTTL int64 `json:"access_token_expire_seconds,omitempty"`
 	// TokenFormat is "opaque" or "jwt"; empty leaves it to the server.
 	TokenFormat string `json:"access_token_format,omitempty"`
-	// AuthMethod and AuthAlgorithm say how it authenticates.
-	AuthMethod    string `json:"token_endpoint_auth_method,omitempty"`
+	// AuthMethod is how it authenticates; empty is client_secret_basic or
+	// client_secret_post.
+	AuthMethod string `json:"token_endpoint_auth_method,omitempty"`
+	// AuthAlgorithm is what it signs with to authenticate; empty is whatever
+	// its keys are for.
 	AuthAlgorithm string `json:"token_endpoint_auth_signing_alg,omitempty"`
-	// JWKS is its public keys, JWKSURI where they are.
-	JWKS    json.RawMessage `json:"jwks,omitempty"`
-	JWKSURI string          `json:"jwks_uri,omitempty"`
-	// CertificateSubject and the others name its certificate.
+	// JWKS is its public keys, a JWK Set.
+	JWKS json.RawMessage `json:"jwks,omitempty"`
+	// JWKSURI is where these can be had instead.
+	JWKSURI string `json:"jwks_uri,omitempty"`
+	// CertificateSubject is the subject of its certificate (RFC 4514).
 	CertificateSubject string `json:"tls_client_auth_subject_dn,omitempty"`
-	CertificateDNS     string `json:"tls_client_auth_san_dns,omitempty"`
-	CertificateURI     string `json:"tls_client_auth_san_uri,omitempty"`
-	CertificateIP      string `json:"tls_client_auth_san_ip,omitempty"`
-	CertificateEmail   string `json:"tls_client_auth_san_email,omitempty"`
-	// CertificateBound and DPoPBound bind its tokens to a key.
+	// CertificateDNS is an alternative name in its certificate.
+	CertificateDNS string `json:"tls_client_auth_san_dns,omitempty"`
+	// CertificateURI is another kind of such.
+	CertificateURI string `json:"tls_client_auth_san_uri,omitempty"`
+	// CertificateIP is another kind of such.
+	CertificateIP string `json:"tls_client_auth_san_ip,omitempty"`
+	// CertificateEmail is another kind of such.
+	CertificateEmail string `json:"tls_client_auth_san_email,omitempty"`
+	// CertificateBound binds its tokens to its certificate.
 	CertificateBound bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
-	DPoPBound        bool `json:"dpop_bound_access_tokens,omitempty"`
+	// DPoPBound has it send a DPoP proof with every token request.
+	DPoPBound bool `json:"dpop_bound_access_tokens,omitempty"`
 }
 
 // maxTTL is the longest life in seconds that a time.Duration holds.

@@ -15,22 +15,32 @@ type Token struct {
 	// Kind is "access" or "refresh".
 	Kind string `json:"kind"`
 	// ID is the "jti" that introspection reports.
-	ID       string   `json:"jti"`
-	Family   string   `json:"family,omitempty"`
-	Client   string   `json:"client_id"`
-	Subject  string   `json:"sub"`
-	Scope    string   `json:"scope"`
+	ID string `json:"jti"`
+	// Family joins all that was issued from one approval.
+	Family string `json:"family,omitempty"`
+	// Client is the client that it was issued to.
+	Client string `json:"client_id"`
+	// Subject is the person, or the client itself.
+	Subject string `json:"sub"`
+	// Scope is what it allows, with spaces between.
+	Scope string `json:"scope"`
+	// Audience is who it is meant for.
 	Audience []string `json:"aud"`
-	// Issued and Expires: zero for never.
-	Issued  time.Time `json:"issued"`
+	// Issued is when it was issued.
+	Issued time.Time `json:"issued"`
+	// Expires is when it ends; zero for never.
 	Expires time.Time `json:"expires,omitzero"`
 }
 
 // A TokenSelector selects the tokens that have all of the fields that are set.
 type TokenSelector struct {
-	ID      string `json:"jti,omitempty"`
-	Family  string `json:"family,omitempty"`
-	Client  string `json:"client_id,omitempty"`
+	// ID is the "jti" that introspection reports.
+	ID string `json:"jti,omitempty"`
+	// Family joins all that was issued from one approval.
+	Family string `json:"family,omitempty"`
+	// Client is the client that they were issued to.
+	Client string `json:"client_id,omitempty"`
+	// Subject is the person, or the client itself.
 	Subject string `json:"sub,omitempty"`
 }
 

@@ -15,9 +15,10 @@ type Session struct {
 	Ref string `json:"id"`
 	// Agent is the browser, as far as that is known.
 	Agent string `json:"agent,omitempty"`
-	// Since is when they signed in, Seen when the session was last renewed.
+	// Since is when they signed in.
 	Since time.Time `json:"since"`
-	Seen  time.Time `json:"seen"`
+	// Seen is when the session was last renewed.
+	Seen time.Time `json:"seen"`
 	// Current says that it is the one of who asks.
 	Current bool `json:"-"`
 }

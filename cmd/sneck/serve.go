@@ -29,6 +29,7 @@ type serveCommand struct {
 	TrustedProxy  []string `from:"SNECK_TRUSTED_PROXY" placeholder:"PREFIX" help:"Addresses of the proxies in front, such as 10.0.0.0/8: their X-Forwarded-For says who asks; may be repeated ($$SNECK_TRUSTED_PROXY)."`
 
 	peopleFlags
+	adminFlags
 }
 
 // Help is printed below the flags.
@@ -46,7 +47,8 @@ one PostgreSQL, whose password is best given by PGPASSWORD or a passfile: a
 command line is for all to see.
 
 With --audit, all that happens is added to a file: see "sneck audit". To rotate
-it, rename the file and send SIGHUP.
+it, rename the file and send SIGHUP. With --admin-listen, the server can be
+administered at a second address: see docs/admin.md.
 
 Examples:
 
@@ -85,6 +87,11 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	defer l.Close()
+	administration, err := c.adminFlags.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer administration.Close()
 	issuer := c.Issuer
 	if issuer == "" {
 		if !loopback(l) {
@@ -141,6 +148,9 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	if err := administration.attach(server, store, config.Keys, c.Audit, logger); err != nil {
+		return err
+	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	if auditLog != nil {
@@ -154,7 +164,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		_ = server.Run(ctx) // logs what it can not delete
 	}()
 	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", issuer, "data", dataName(c.Data))
-	err = serveUntil(ctx, newHTTPServer(everything, logger), l)
+	err = administration.serveWith(ctx, newHTTPServer(everything, logger), l, logger)
 	cancel()
 	<-swept
 	if err != nil {

@@ -1,0 +1,42 @@
+package admin
+
+// A Route is an operation, for tests that describe or walk them.
+type Route struct {
+	Method, Path, ID, Summary string
+	Query                     []Parameter
+	Body, Result              any
+	Status                    int
+	Tagged, Versioned         bool
+}
+
+// A Parameter is one of the query.
+type Parameter struct {
+	Name, Text, Kind string
+	Repeated         bool
+}
+
+// Routes returns all operations.
+func Routes() []Route {
+	var all []Route
+	for _, r := range routes() {
+		one := Route{r.method, r.path, r.id, r.summary, nil, r.body, r.result, r.status, r.tagged, r.versioned}
+		for _, p := range r.query {
+			one.Query = append(one.Query, Parameter{p.name, p.text, p.kind, p.repeated})
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// Problem is the type of refusals.
+var Problem any = problem{}
+
+// DecodeAny decodes a body for each of the operations that take one.
+func DecodeAny(data []byte) {
+	c := &call{body: data}
+	_, _ = decode[NewClient](c)
+	_, _ = decode[ClientSettings](c)
+	_, _ = decode[secretRequest](c)
+	_, _ = decode[NewAccount](c)
+	_, _ = decode[TokenSelector](c)
+}

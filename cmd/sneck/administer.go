@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/authserver/admin"
+	"github.com/sneckauth/sneck/authserver/pages"
+)
+
+// adminFlags say where a server can be administered over HTTP.
+type adminFlags struct {
+	AdminListen         string `from:"SNECK_ADMIN_LISTEN" placeholder:"ADDR" help:"Address of this machine only to administer the server at, such as 127.0.0.1:8081; port 0 is any free one. Without it, that is not possible over HTTP ($$SNECK_ADMIN_LISTEN)."`
+	InsecureAdminListen bool   `from:"SNECK_INSECURE_ADMIN_LISTEN" help:"Let --admin-listen be an address that other machines reach, without TLS: for a network of its own, or behind a proxy that has TLS ($$SNECK_INSECURE_ADMIN_LISTEN)."`
+}
+
+// An administration is where the server is administered; nil if nowhere.
+type administration struct {
+	listener net.Listener
+	handler  http.Handler
+}
+
+// open opens the listener, and returns nil if there is to be none. The caller
+// closes it.
+func (f *adminFlags) open(ctx context.Context) (*administration, error) {
+	if f.AdminListen == "" {
+		if f.InsecureAdminListen {
+			return nil, usageError(errors.New("--insecure-admin-listen without --admin-listen"), "--admin-listen 0.0.0.0:8081")
+		}
+		return nil, nil
+	}
+	l, err := listen(ctx, "--admin-listen", f.AdminListen)
+	if err != nil {
+		return nil, err
+	}
+	if !loopback(l) && !f.InsecureAdminListen {
+		return nil, errors.Join(usageError(fmt.Errorf("--admin-listen %s is not an address of this machine only", l.Addr()),
+			"127.0.0.1:8081, or --insecure-admin-listen"), l.Close())
+	}
+	return &administration{listener: l}, nil
+}
+
+// Close closes the listener, if it was not by serving.
+func (a *administration) Close() error {
+	if a == nil {
+		return nil
+	}
+	return a.listener.Close()
+}
+
+// attach makes what answers there. keys may be of any kind.
+func (a *administration) attach(server *authserver.Server, store database, keys authserver.KeySource, auditPath string, logger *slog.Logger) error {
+	if a == nil {
+		return nil
+	}
+	accounts, err := pages.NewAccounts(store, nil)
+	if err != nil {
+		return err
+	}
+	config := admin.Config{Server: server, Store: store, Clients: store, Accounts: accounts, AuditPath: auditPath}
+	if ring, ok := keys.(*authserver.KeyRing); ok {
+		config.Keys = ring
+	}
+	ops, err := admin.New(config)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle(admin.Path, admin.NewAPI(ops, logger))
+	a.handler = mux
+	return nil
+}
+
+// serveWith serves both until ctx is done; when one of them fails, the other
+// ends as well.
+func (a *administration) serveWith(ctx context.Context, s *http.Server, l net.Listener, logger *slog.Logger) error {
+	if a == nil {
+		return serveUntil(ctx, s, l)
+	}
+	logger.Info("administration", "url", "http://"+a.listener.Addr().String()+admin.Path)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		defer cancel()
+		ended <- serveUntil(ctx, newHTTPServer(a.handler, logger), a.listener)
+	}()
+	err := serveUntil(ctx, s, l)
+	cancel()
+	return errors.Join(err, <-ended)
+}
