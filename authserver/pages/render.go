@@ -140,6 +140,8 @@ type View struct {
 	// Status is a key of a text that says what was done, or ""; Problem is one
 	// that says what is wrong.
 	Status, Problem string
+	// Tab is the part of the navigation that a page of a [Section] belongs to.
+	Tab string
 	// Data is what the page is about. See docs/pages.md.
 	Data any
 
