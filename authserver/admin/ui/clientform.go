@@ -57,7 +57,7 @@ func (v *visit) readClient() (n admin.NewClient, err error) {
 	form := v.Request.PostForm
 	var errs []error
 	for _, s := range settings(&n.ClientSettings) {
-		errs = append(errs, s.read(v, form))
+		errs = append(errs, s.read(form))
 	}
 	n.ID, n.Public = form.Get("client_id"), form.Get("public") != ""
 	return n, errors.Join(errs...)

@@ -86,7 +86,7 @@ func (s setting) field(v *visit) field {
 }
 
 // read takes a setting from a form, and returns what is wrong with it.
-func (s setting) read(v *visit, form url.Values) error {
+func (s setting) read(form url.Values) error {
 	text := strings.TrimSpace(form.Get(s.name))
 	switch {
 	case s.kind == "checks":

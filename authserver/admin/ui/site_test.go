@@ -29,7 +29,7 @@ var everyPage = []string{
 // app registers a client, and returns its secret.
 func (w *world) app(t testing.TB, settings ...admin.ClientSettings) string {
 	t.Helper()
-	n := admin.NewClient{ID: "app", ClientSettings: admin.ClientSettings{Name: "Notes", Grants: []string{authserver.GrantClientCredentials}, Scope: "read"}}
+	n := admin.NewClient{ID: "app", ClientSettings: admin.ClientSettings{Name: "Notes", Grants: []string{authserver.GrantClientCredentials}, Scope: "read", Audience: []string{"https://api.example"}}}
 	for _, s := range settings {
 		n.ClientSettings = s
 	}

@@ -1,6 +1,7 @@
 package ui_test
 
 import (
+	"context"
 	"html"
 	"io"
 	"net/http"
@@ -26,6 +27,35 @@ import (
 
 const password = "correct horse battery"
 
+// people are the records of accounts, made once, as a hash takes long.
+var people = func() (p struct {
+	root, alice *pages.Account
+	records     []authserver.Record
+}) {
+	memory, ctx := authserver.NewMemory(), context.Background()
+	accounts, err := pages.NewAccounts(memory, nil)
+	if err == nil {
+		p.root, err = accounts.Create(ctx, "root", password)
+	}
+	if err == nil {
+		p.alice, err = accounts.Create(ctx, "alice", password)
+	}
+	if err == nil {
+		err = accounts.SetAdmin(ctx, p.root.ID, true)
+	}
+	for _, a := range []*pages.Account{p.root, p.alice} {
+		if err == nil {
+			var records []authserver.Record
+			records, err = memory.List(ctx, "", authserver.Selector{Family: "account " + a.ID}, authserver.Key{}, 10)
+			p.records = append(p.records, records...)
+		}
+	}
+	if err != nil {
+		panic(err)
+	}
+	return p
+}()
+
 // A world is a server with the pages at a port, an administrator "root" and
 // somebody else, "alice".
 type world struct {
@@ -42,6 +72,7 @@ type settings struct {
 	scopes scopes.Static
 	ui     ui.Config
 	admin  admin.Config
+	less   *admin.Operations // instead
 }
 
 func newWorld(t testing.TB, change ...func(*settings)) *world {
@@ -74,15 +105,15 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	t.Cleanup(server.Close)
 	w.url = server.URL + s.base
 	s.ui.Operations = w.ops
+	if s.less != nil {
+		s.ui.Operations = s.less
+	}
 	s.ui.Pages = pages.Config{Issuer: w.url, InsecureHTTP: true, Store: w.memory, Clients: w.memory, Title: "Example", Now: now}
 	handler, err = ui.New(s.ui)
 	require.NoError(t, err)
 
-	w.root, err = accounts.Create(t.Context(), "root", password)
-	require.NoError(t, err)
-	require.NoError(t, accounts.SetAdmin(t.Context(), w.root.ID, true))
-	w.alice, err = accounts.Create(t.Context(), "alice", password)
-	require.NoError(t, err)
+	w.root, w.alice = people.root, people.alice
+	require.NoError(t, w.memory.Create(t.Context(), people.records...))
 	return w
 }
 
