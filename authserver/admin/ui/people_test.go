@@ -170,7 +170,7 @@ func TestAudit(t *testing.T) {
 		"?kind=token_issued":                 all[2:3],
 		"?client=app":                        all[1:],
 		"?by=root":                           all[:1],
-		"?text=SECRET":                       all[1:2],
+		"?text=AUTHENTICATION":               all[1:2],
 		"?since=2000-01-01&until=2999-01-01": all,
 		"?until=2000-01-01":                  nil,
 		"?since=2999-01-01":                  nil,

@@ -69,7 +69,7 @@ type world struct {
 
 type settings struct {
 	base   string // path of the pages
-	scopes scopes.Static
+	scopes scopes.Backend
 	ui     ui.Config
 	admin  admin.Config
 	less   *admin.Operations // instead
