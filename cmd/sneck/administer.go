@@ -23,6 +23,8 @@ type adminFlags struct {
 type administration struct {
 	listener net.Listener
 	handler  http.Handler
+	ops      *admin.Operations
+	pages    string // the URL of the pages, or ""
 }
 
 // open opens the listener, and returns nil if there is to be none. The caller
@@ -72,7 +74,7 @@ func (a *administration) attach(server *authserver.Server, store database, keys 
 	}
 	mux := http.NewServeMux()
 	mux.Handle(admin.Path, admin.NewAPI(ops, logger))
-	a.handler = mux
+	a.handler, a.ops = mux, ops
 	return nil
 }
 
@@ -82,7 +84,7 @@ func (a *administration) serveWith(ctx context.Context, s *http.Server, l net.Li
 	if a == nil {
 		return serveUntil(ctx, s, l)
 	}
-	logger.Info("administration", "url", "http://"+a.listener.Addr().String()+admin.Path)
+	logger.Info("administration", "url", "http://"+a.listener.Addr().String()+admin.Path, "pages", a.pages)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)

@@ -45,24 +45,29 @@ func (f *peopleFlags) open(config *authserver.Config, store authserver.Lister) (
 	if !f.Pages {
 		return nil, nil
 	}
-	c := pages.Config{
-		Issuer: config.Issuer, Store: store, Clients: config.Clients, Title: f.Title, Logger: config.Logger,
-		Address: config.Proxies.Address,
-		// The server has no such issuer but for this machine.
-		InsecureHTTP: strings.HasPrefix(config.Issuer, "http://"),
-	}
-	if passkeys, err := webauthn.New(webauthn.Config{Issuer: config.Issuer, Name: f.Title}); err == nil {
-		c.Passkeys = passkeys
-	} else {
-		config.Logger.Info("there are no passkeys", "cause", err)
-	}
-	if f.PagesDir != "" {
-		c.Files = os.DirFS(f.PagesDir)
-	}
-	site, err := pages.New(c)
+	site, err := pages.New(f.config(config.Issuer, config, store))
 	if err != nil {
 		return nil, usageError(err, "sneck serve --help")
 	}
 	config.Login, config.Pages, config.Hooks.Subject = site.Login, site.Pages(), site.Subject
 	return site, nil
+}
+
+// config returns how pages look and let people in that are at the URL.
+func (f *peopleFlags) config(at string, config *authserver.Config, store authserver.Lister) pages.Config {
+	c := pages.Config{
+		Issuer: at, Store: store, Clients: config.Clients, Title: f.Title, Logger: config.Logger,
+		Address: config.Proxies.Address,
+		// No such URL is for anything but this machine.
+		InsecureHTTP: strings.HasPrefix(at, "http://"),
+	}
+	if passkeys, err := webauthn.New(webauthn.Config{Issuer: at, Name: f.Title}); err == nil {
+		c.Passkeys = passkeys
+	} else {
+		config.Logger.Info("there are no passkeys", "url", at, "cause", err)
+	}
+	if f.PagesDir != "" {
+		c.Files = os.DirFS(f.PagesDir)
+	}
+	return c
 }

@@ -30,6 +30,7 @@ type serveCommand struct {
 
 	peopleFlags
 	adminFlags
+	adminPagesFlags
 }
 
 // Help is printed below the flags.
@@ -149,6 +150,9 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	if err := administration.attach(server, store, config.Keys, c.Audit, logger); err != nil {
+		return err
+	}
+	if err := administration.attachPages(&c.adminPagesFlags, &c.peopleFlags, &config, store); err != nil {
 		return err
 	}
 
