@@ -50,9 +50,9 @@ func reference(key authserver.Key) string {
 func familyReference(family string) string { return reference(authserver.KeyOf(family)) }
 
 // signedInFor returns the session of the request, or nil after it has shown
-// what is to be done to get one. If recent is set, the person must have signed
-// in not long ago.
-func (s *Site) signedInFor(w http.ResponseWriter, r *http.Request, recent bool) (*session, error) {
+// what is to be done to get one, after which the browser is sent to again. If
+// recent is not zero, the person must have signed in not longer ago than that.
+func (s *Site) signedInFor(w http.ResponseWriter, r *http.Request, recent time.Duration, again string) (*session, error) {
 	who, err := s.session(w, r)
 	if err != nil {
 		return nil, err
@@ -62,13 +62,12 @@ func (s *Site) signedInFor(w http.ResponseWriter, r *http.Request, recent bool) 
 		case "sign-in", "passkey", "passkey-answer":
 			who, err = s.signIn(w, r, who, signIn{Again: who != nil}, "")
 			if err == nil && who != nil {
-				s.seeOther(w, r.URL.EscapedPath())
+				s.seeOther(w, again)
 			}
 			return nil, err
 		}
 	}
-	old := who != nil && s.config.Now().Sub(time.Unix(who.SignedIn, 0)) >= freshFor
-	if who == nil || recent && old {
+	if who == nil || recent > 0 && s.config.Now().Sub(time.Unix(who.SignedIn, 0)) >= recent {
 		page := signIn{Again: who != nil}
 		if who != nil {
 			page.Username = who.Username
@@ -82,7 +81,11 @@ func (s *Site) signedInFor(w http.ResponseWriter, r *http.Request, recent bool) 
 // serveAccount shows what a person has allowed, and takes it back.
 func (s *Site) serveAccount(w http.ResponseWriter, r *http.Request) error {
 	action := r.PostForm.Get("action")
-	who, err := s.signedInFor(w, r, action == "add-passkey" || action == "remove-passkey")
+	recent := time.Duration(0)
+	if action == "add-passkey" || action == "remove-passkey" {
+		recent = freshFor
+	}
+	who, err := s.signedInFor(w, r, recent, r.URL.EscapedPath())
 	if err != nil || who == nil {
 		return err
 	}
@@ -229,7 +232,7 @@ func (s *Site) servePassword(w http.ResponseWriter, r *http.Request) error {
 		http.NotFound(w, r)
 		return nil
 	}
-	who, err := s.signedInFor(w, r, false)
+	who, err := s.signedInFor(w, r, 0, r.URL.EscapedPath())
 	if err != nil || who == nil {
 		return err
 	}

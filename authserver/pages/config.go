@@ -57,6 +57,9 @@ type Config struct {
 	// empty leaves it to the scope backend of the server.
 	ScopeText func(language, scope string) string
 
+	// Section makes it a site of other pages.
+	Section Section
+
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 	// Logger gets the causes of failures, and who has signed in or failed to;
@@ -104,6 +107,9 @@ func (c Config) prepare() (Config, *url.URL, error) {
 	}
 	if c.Title == "" {
 		c.Title = issuer.Host
+	}
+	if c.Section.Home == "" {
+		c.Section.Home = pathAccount
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -83,7 +83,7 @@ func (s *Site) newSession(w http.ResponseWriter, r *http.Request, old *session, 
 func (s *Site) stamp(v *session) (cookie string, err error) {
 	cookie = rand.Text() + rand.Text()
 	now := s.config.Now()
-	v.record.Key, v.record.Kind, v.record.Spent = sessionKey(cookie), kindSession, time.Time{}
+	v.record.Key, v.record.Kind, v.record.Spent = s.sessionKey(cookie), kindSession, time.Time{}
 	v.record.Issued, v.record.Expires = now, now.Add(s.config.SessionIdle)
 	if ends := time.Unix(v.Ends, 0); ends.Before(v.record.Expires) {
 		v.record.Expires = ends
@@ -92,7 +92,11 @@ func (s *Site) stamp(v *session) (cookie string, err error) {
 	return cookie, err
 }
 
-func sessionKey(cookie string) authserver.Key { return authserver.KeyOf("session " + cookie) }
+// sessionKey returns what the store has instead of a cookie: at each site that
+// shares the store another one, so that a cookie is of use at its own only.
+func (s *Site) sessionKey(cookie string) authserver.Key {
+	return authserver.KeyOf(s.config.Section.Name + "session " + cookie)
+}
 
 // session returns the session of the request, or nil. If it is time, it gives
 // the browser another cookie.
@@ -102,7 +106,7 @@ func (s *Site) session(w http.ResponseWriter, r *http.Request) (*session, error)
 		return nil, nil
 	}
 	ctx, now := r.Context(), s.config.Now()
-	record, err := s.config.Store.Get(ctx, sessionKey(cookie))
+	record, err := s.config.Store.Get(ctx, s.sessionKey(cookie))
 	if errors.Is(err, authserver.ErrNotFound) {
 		return nil, nil
 	}
@@ -209,6 +213,9 @@ const (
 // cookieName binds a cookie to the host: with this prefix browsers take it
 // from there only, over TLS, for all paths (RFC 6265bis, section 4.1.3.2).
 func (s *Site) cookieName(name string) string {
+	if s.config.Section.Name != "" {
+		name += "-" + s.config.Section.Name
+	}
 	if s.insecure {
 		return name
 	}

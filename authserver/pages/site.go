@@ -34,14 +34,17 @@ func New(config Config) (*Site, error) {
 		return nil, err
 	}
 	s := &Site{config: config, base: issuer.Path, insecure: issuer.Scheme == "http", limits: newLimiter()}
-	files, err := allFiles(config.Files)
+	languages, files, err := allFiles(config.Files, config.Section.Files)
 	if err != nil {
 		return nil, fmt.Errorf("pages: Files: %w", err)
 	}
-	var errs [3]error
-	s.languages, errs[0] = loadLanguages(files)
-	s.templates, errs[1] = loadTemplates(files)
+	var errs [4]error
+	s.languages, errs[0] = loadLanguages(languages)
+	s.templates, errs[1] = loadTemplates(files, config.Section)
 	s.assets, errs[2] = loadAssets(files)
+	if config.Section.Files != nil {
+		errs[3] = addTexts(s.languages, config.Section.Files)
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("pages: Files: %w", err)
 	}

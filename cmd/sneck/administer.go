@@ -17,12 +17,15 @@ import (
 type adminSettings struct {
 	AdminListen         string `yaml:"admin_listen" placeholder:"ADDR" doc:"address of this machine only to administer the server at; port 0 is any free one; without it, that is not possible over HTTP" example:"127.0.0.1:8081"`
 	InsecureAdminListen bool   `yaml:"insecure_admin_listen" doc:"let admin_listen be an address that other machines reach, without TLS: for a network of its own, or behind a proxy that has TLS"`
+	AdminURL            string `yaml:"admin_url" placeholder:"URL" doc:"URL under which browsers reach the pages at admin_listen; http and the address if that is of this machine only" example:"https://admin.example.com"`
 }
 
 // An administration is where the server is administered; nil if nowhere.
 type administration struct {
 	listener net.Listener
 	handler  http.Handler
+	ops      *admin.Operations
+	pages    string // the URL of the pages, or ""
 }
 
 // open opens the listener, and returns nil if there is to be none. The caller
@@ -72,7 +75,7 @@ func (a *administration) attach(server *authserver.Server, store database, keys 
 	}
 	mux := http.NewServeMux()
 	mux.Handle(admin.Path, admin.NewAPI(ops, logger))
-	a.handler = mux
+	a.handler, a.ops = mux, ops
 	return nil
 }
 
@@ -82,7 +85,7 @@ func (a *administration) serveWith(ctx context.Context, s *http.Server, l net.Li
 	if a == nil {
 		return serveUntil(ctx, s, l)
 	}
-	logger.Info("administration", "url", "http://"+a.listener.Addr().String()+admin.Path)
+	logger.Info("administration", "url", "http://"+a.listener.Addr().String()+admin.Path, "pages", a.pages)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)

@@ -13,26 +13,31 @@ import (
 
 // site lets people in: it adds what they see to the config, and returns it.
 func (s *pageSettings) site(config *authserver.Config, store authserver.Lister) (*pages.Site, error) {
-	c := pages.Config{
-		Issuer: config.Issuer, Store: store, Clients: config.Clients, Title: s.Title, Logger: config.Logger,
-		Address: config.Proxies.Address, SessionIdle: s.SessionIdle, SessionLife: s.SessionLife,
-		// The server has no such issuer but for this machine.
-		InsecureHTTP: strings.HasPrefix(config.Issuer, "http://"),
-	}
-	if passkeys, err := webauthn.New(webauthn.Config{Issuer: config.Issuer, Name: s.Title}); err == nil {
-		c.Passkeys = passkeys
-	} else {
-		config.Logger.Info("there are no passkeys", "cause", err)
-	}
-	if s.PagesDir != "" {
-		c.Files = os.DirFS(s.PagesDir)
-	}
-	site, err := pages.New(c)
+	site, err := pages.New(s.config(config.Issuer, config, store))
 	if err != nil {
 		return nil, err
 	}
 	config.Login, config.Pages, config.Hooks.Subject = site.Login, site.Pages(), site.Subject
 	return site, nil
+}
+
+// config returns how pages look and let people in that are at the URL.
+func (s *pageSettings) config(at string, config *authserver.Config, store authserver.Lister) pages.Config {
+	c := pages.Config{
+		Issuer: at, Store: store, Clients: config.Clients, Title: s.Title, Logger: config.Logger,
+		Address: config.Proxies.Address, SessionIdle: s.SessionIdle, SessionLife: s.SessionLife,
+		// No such URL is for anything but this machine.
+		InsecureHTTP: strings.HasPrefix(at, "http://"),
+	}
+	if passkeys, err := webauthn.New(webauthn.Config{Issuer: at, Name: s.Title}); err == nil {
+		c.Passkeys = passkeys
+	} else {
+		config.Logger.Info("there are no passkeys", "url", at, "cause", err)
+	}
+	if s.PagesDir != "" {
+		c.Files = os.DirFS(s.PagesDir)
+	}
+	return c
 }
 
 // passwords checks passwords of accounts for the grant of the past that wants

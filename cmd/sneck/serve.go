@@ -137,6 +137,9 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	if err := administration.attach(server, store, config.Keys, set.Audit, logger); err != nil {
 		return err
 	}
+	if err := administration.attachPages(set, &config, store); err != nil {
+		return err
+	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	if auditLog != nil {
