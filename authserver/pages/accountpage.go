@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -256,9 +255,9 @@ func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who *sessi
 	if CheckPassword(next) != nil {
 		return "problem.bad_password", http.StatusUnprocessableEntity, nil
 	}
-	try := s.limits.try(s.config.Now(), who.Username, "session "+who.family(), s.config.Address(r))
+	try := s.tryPassword(ctx, who.Username, "session "+who.family(), s.config.Address(r))
 	if try.wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(try.wait/time.Second)+1))
+		try.tooMany(w)
 		return "problem.too_many", http.StatusTooManyRequests, nil
 	}
 	account, err := s.checkPassword(ctx, who.Username, r.PostForm.Get("password"))
@@ -268,7 +267,7 @@ func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who *sessi
 	if err != nil {
 		return "", 0, err
 	}
-	try.succeeded()
+	try.succeeded(ctx)
 	s.log(ctx, "password changed", "subject", who.subject())
 	return "", 0, s.accounts.SetPassword(ctx, who.subject(), next, who.family())
 }

@@ -42,6 +42,8 @@ type Config struct {
 	// day. SessionLife is how long it lasts at most; zero means 14 days.
 	SessionIdle, SessionLife time.Duration
 
+	// Limits says how many passwords and passkeys can be tried.
+	Limits Limits
 	// Address says from where a request comes, to limit how many passwords can
 	// be tried. If nil, it is the peer of the connection. Behind a proxy it
 	// must be what the proxy says, or else everybody shares one limit.
@@ -111,6 +113,7 @@ func (c Config) prepare() (Config, *url.URL, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	errs = append(errs, c.Limits.prepare(c.Now))
 	return c, issuer, errors.Join(errs...)
 }
 

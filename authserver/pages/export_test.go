@@ -1,7 +1,5 @@
 package pages
 
-import "net/netip"
-
 // CountPasswords has every verification of a password counted.
 func (a *Accounts) CountPasswords(n *int) {
 	matches := a.matches
@@ -18,14 +16,6 @@ func (a *Accounts) WeakenHashes() {
 }
 
 const Stranger = stranger
-
-// Counts returns how much the limiter remembers after tries from n addresses.
-func (s *Site) Counts(n int) int {
-	for i := range n {
-		s.limits.try(s.config.Now(), "x", "", netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
-	}
-	return len(s.limits.counts)
-}
 
 var AcceptedTags = acceptedTags
 

@@ -403,9 +403,9 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, old *session, page
 			return nil, err
 		}
 	}
-	try := s.limits.try(s.config.Now(), username, s.browser(r, known), s.config.Address(r))
+	try := s.tryPassword(ctx, username, s.browser(r, known), s.config.Address(r))
 	if try.wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(try.wait/time.Second)+1))
+		try.tooMany(w)
 		s.log(ctx, "sign-in refused", "cause", "too many tries", "address", s.config.Address(r))
 		s.showSignIn(w, r, http.StatusTooManyRequests, page, "problem.too_many", formAction...)
 		return nil, nil
@@ -419,7 +419,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, old *session, page
 	if err != nil {
 		return nil, err
 	}
-	try.succeeded()
+	try.succeeded(ctx)
 	return s.signedIn(w, r, old, account, request)
 }
 

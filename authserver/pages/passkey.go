@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
@@ -108,8 +107,8 @@ func (s *Site) challenged(ctx context.Context, ticket, account string) (json.Raw
 // beginPasskey asks for a passkey to sign in with.
 func (s *Site) beginPasskey(w http.ResponseWriter, r *http.Request, page signIn, formAction ...string) error {
 	// Each writes a record, so there is a limit to that as well.
-	if try := s.limits.ceremony(s.config.Now(), s.config.Address(r)); try.wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(try.wait/time.Second)+1))
+	if try := s.tryPasskey(r.Context(), s.config.Address(r)); try.wait > 0 {
+		try.tooMany(w)
 		s.showSignIn(w, r, http.StatusTooManyRequests, page, "problem.too_many", formAction...)
 		return nil
 	}

@@ -21,7 +21,7 @@ type Site struct {
 	languages map[string]catalog
 	templates map[string]*template.Template
 	assets    map[string]asset
-	limits    *limiter
+	local     *authserver.MemoryLimiter // when the configured one fails, and for the log
 	// crossOrigin keeps forms of other sites away.
 	crossOrigin http.CrossOriginProtection
 }
@@ -33,7 +33,8 @@ func New(config Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{config: config, base: issuer.Path, insecure: issuer.Scheme == "http", limits: newLimiter()}
+	s := &Site{config: config, base: issuer.Path, insecure: issuer.Scheme == "http"}
+	s.local = authserver.NewMemoryLimiter(localKeys, config.Now)
 	files, err := allFiles(config.Files)
 	if err != nil {
 		return nil, fmt.Errorf("pages: Files: %w", err)
