@@ -59,6 +59,13 @@ type Config struct {
 	// empty leaves it to the scope backend of the server.
 	ScopeText func(language, scope string) string
 
+	// Record, if set, is called with every [authserver.Event] of the pages,
+	// before the answer: it is the Record method of the server. After an error
+	// nobody is let in: who signs in, or changes with what they do, has to be
+	// on record. What takes something away is done in any case, and answered
+	// with 503.
+	Record func(ctx context.Context, e authserver.Event) error
+
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 	// Logger gets the causes of failures, and who has signed in or failed to;

@@ -171,7 +171,13 @@ func (s *Site) firstThisMinute(ctx context.Context, what authserver.LimitKey) bo
 	return wait == 0
 }
 
-// tooMany tells the browser how long to wait.
-func (t try) tooMany(w http.ResponseWriter) {
+// tooMany tells the browser how long to wait, and reports that once a minute.
+func (t try) tooMany(w http.ResponseWriter, r *http.Request, subject string) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(t.wait/time.Second)+1))
+	key := t.reached
+	key.What = "event." + key.What
+	if t.site.firstThisMinute(r.Context(), key) {
+		// It is refused anyway.
+		_ = t.site.record(r, authserver.Event{Kind: authserver.EventRateLimited, Subject: subject, Reason: t.reached.What})
+	}
 }

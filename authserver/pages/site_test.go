@@ -52,8 +52,10 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	t.Helper()
 	w := &world{memory: authserver.NewMemory(), now: epoch}
 	now := func() time.Time { return w.now }
+	var server *authserver.Server
+	record := func(ctx context.Context, e authserver.Event) error { return server.Record(ctx, e) }
 	s := &settings{
-		pages: pages.Config{Issuer: issuer, Store: w.memory, Clients: w.memory, Now: now},
+		pages: pages.Config{Issuer: issuer, Store: w.memory, Clients: w.memory, Now: now, Record: record},
 		server: authserver.Config{
 			Issuer: issuer, Store: w.memory, Clients: w.memory, Now: now, ApprovalPrompt: authserver.PromptAuto,
 			Scopes: scopes.Static{List: []scopes.Described{{Name: "read", Text: "Read your notes"}, {Name: "write", Text: "Change your notes"}, {Name: "admin"}}},
@@ -66,7 +68,7 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	w.site, err = pages.New(s.pages)
 	require.NoError(t, err)
 	s.server.Login, s.server.Pages, s.server.Hooks.Subject = w.site.Login, w.site.Pages(), w.site.Subject
-	server, err := authserver.New(s.server)
+	server, err = authserver.New(s.server)
 	require.NoError(t, err)
 	w.Handler = w.site.Handler(server)
 	if accounts := w.site.Accounts(); accounts != nil {
