@@ -111,9 +111,14 @@ const (
 	// EventConsentRevoked: Subject has taken back what Client was allowed, and
 	// with it Count records.
 	EventConsentRevoked EventKind = "consent_revoked"
-	// EventKeyAdded and EventKeyRetired: Reason is the ID of the signing key.
+	// EventKeyAdded and EventKeyRetired: there is a new signing key, or one was
+	// taken back with all that it signed. Here and below, Reason is the ID of
+	// the key. EventKeySigns: a server that shares
+	// it begins to sign with it, or has started and does so. EventKeyDeleted: its private half is gone.
 	EventKeyAdded   EventKind = "key_added"
 	EventKeyRetired EventKind = "key_retired"
+	EventKeySigns   EventKind = "key_signs"
+	EventKeyDeleted EventKind = "key_deleted"
 	// EventSecretUpgraded: the hash of a client's secret was replaced by a
 	// better one of the same secret.
 	EventSecretUpgraded EventKind = "secret_upgraded"

@@ -38,7 +38,7 @@ func (f *peopleFlags) describe() ([]scopes.Described, error) {
 
 // open lets people in: it adds what they see to the config, and returns the
 // site, or nil if there are to be no pages.
-func (f *peopleFlags) open(config *authserver.Config, store authserver.Lister) (*pages.Site, error) {
+func (f *peopleFlags) open(config *authserver.Config, store authserver.Lister, record recordFunc) (*pages.Site, error) {
 	if f.Approval == "auto" {
 		config.ApprovalPrompt = authserver.PromptAuto
 	}
@@ -47,7 +47,7 @@ func (f *peopleFlags) open(config *authserver.Config, store authserver.Lister) (
 	}
 	c := pages.Config{
 		Issuer: config.Issuer, Store: store, Clients: config.Clients, Title: f.Title, Logger: config.Logger,
-		Address: config.Proxies.Address,
+		Address: config.Proxies.Address, Record: record,
 		// The server has no such issuer but for this machine.
 		InsecureHTTP: strings.HasPrefix(config.Issuer, "http://"),
 	}

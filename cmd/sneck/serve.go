@@ -116,7 +116,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	if c.AuditRequired && c.Audit == "" {
 		return usageError(errors.New("--audit-required without --audit"), "sneck serve --help")
 	}
-	if _, _, err := c.server(config, memory); err != nil {
+	if _, _, err := c.server(config, memory, nil); err != nil {
 		return err
 	}
 	auditLog, err := c.auditFlags.open()
@@ -133,11 +133,15 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	}
 	defer store.Close()
 	config.Store, config.Clients, config.Logger = store, store, logger
-	config.Keys, err = c.source(ctx, authserver.KeyRingConfig{Store: store, Sealer: sealer, Logger: logger})
+	events := new(recorder)
+	config.Keys, err = c.source(ctx, authserver.KeyRingConfig{Store: store, Sealer: sealer, Logger: logger, Record: events.record})
 	if err != nil {
 		return err
 	}
-	server, everything, err := c.server(config, store)
+	server, everything, err := c.server(config, store, events.record)
+	if err == nil {
+		err = events.use(ctx, server)
+	}
 	if err != nil {
 		return err
 	}
@@ -173,14 +177,14 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 }
 
 // server returns the server on a store, and the handler with what people see
-// of it.
-func (c *serveCommand) server(config authserver.Config, store authserver.Lister) (*authserver.Server, http.Handler, error) {
+// of it, whose events go to record.
+func (c *serveCommand) server(config authserver.Config, store authserver.Lister, record recordFunc) (*authserver.Server, http.Handler, error) {
 	described, err := c.describe()
 	if err != nil {
 		return nil, nil, err
 	}
 	config.Scopes = registeredScopes{described}
-	site, err := c.peopleFlags.open(&config, store)
+	site, err := c.peopleFlags.open(&config, store, record)
 	if err != nil {
 		return nil, nil, err
 	}
