@@ -38,7 +38,7 @@ type KeyRing struct {
 	current atomic.Pointer[ringView]
 	turn    chan struct{} // held by who asks the store
 	// What follows is for the holder of the turn.
-	version int // the last one that is known to exist
+	version int    // the last one that is known to exist
 	signs   string // ID of the key that signs
 	private map[string]crypto.Signer
 	deleted map[string]bool // private halves
