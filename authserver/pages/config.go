@@ -34,6 +34,10 @@ type Config struct {
 	// other errors mean that it could not find out. There are no passkeys, and
 	// nobody can change a password, on these pages then.
 	CheckPassword func(ctx context.Context, username, password string) (*Account, error)
+	// Hasher, if set, hashes passwords in place of argon2id alone, such as with
+	// a key that the database has not: see [authserver.NewPepperedHasher]. See
+	// [Accounts.Hashing].
+	Hasher authserver.SecretHasher
 	// Passkeys lets people sign in without a password; nil means that they
 	// can not. The module adapter/webauthn has one.
 	Passkeys Passkeys
@@ -98,6 +102,9 @@ func (c Config) prepare() (Config, *url.URL, error) {
 	}
 	if c.CheckPassword != nil && c.Passkeys != nil {
 		bad("Passkeys need accounts in the store (hint: leave out CheckPassword)")
+	}
+	if c.CheckPassword != nil && c.Hasher != nil {
+		bad("Hasher is for accounts in the store (hint: leave out CheckPassword)")
 	}
 	if c.SessionIdle == 0 {
 		c.SessionIdle = defaultIdle

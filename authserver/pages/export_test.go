@@ -1,18 +1,20 @@
 package pages
 
+import "context"
+
 // CountPasswords has every verification of a password counted.
 func (a *Accounts) CountPasswords(n *int) {
 	matches := a.matches
-	a.matches = func(hash, password string) (bool, error) {
+	a.matches = func(ctx context.Context, hash, password string) (bool, error) {
 		*n++
-		return matches(hash, password)
+		return matches(ctx, hash, password)
 	}
 }
 
 // WeakenHashes makes verifications cheap that are not what a test is about.
 func (a *Accounts) WeakenHashes() {
-	a.hash = func(password string) (string, error) { return "weak " + password, nil }
-	a.matches = func(hash, password string) (bool, error) { return hash == "weak "+password, nil }
+	a.hash = func(_ context.Context, password string) (string, error) { return "weak " + password, nil }
+	a.matches = func(_ context.Context, hash, password string) (bool, error) { return hash == "weak "+password, nil }
 }
 
 const Stranger = stranger

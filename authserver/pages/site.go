@@ -50,6 +50,14 @@ func New(config Config) (*Site, error) {
 		if s.accounts, err = NewAccounts(config.Store, config.Now); err != nil {
 			return nil, err
 		}
+		if config.Hasher != nil {
+			if s.accounts, err = s.accounts.Hashing(config.Hasher); err != nil {
+				return nil, err
+			}
+		}
+		s.accounts.failed = func(ctx context.Context, a *Account, err error) {
+			s.config.Logger.ErrorContext(ctx, "password not hashed anew", "subject", a.ID, "cause", err)
+		}
 		s.config.CheckPassword = s.accounts.SignIn
 	}
 	return s, nil

@@ -534,8 +534,8 @@ func TestErrors(t *testing.T) {
 }
 
 func TestConfigMistakes(t *testing.T) {
-	_, err := pages.New(pages.Config{Issuer: "auth", SessionIdle: time.Second, Limits: pages.Limits{Account: authserver.Rate{Count: 1}}, CheckPassword: w0, Passkeys: struct{ pages.Passkeys }{}})
-	for _, want := range []string{`Issuer "auth" is not a URL`, "Store is missing", "Clients is missing", "Passkeys need accounts", "SessionIdle 1s", "Limits.Account lacks"} {
+	_, err := pages.New(pages.Config{Issuer: "auth", SessionIdle: time.Second, Hasher: &rot{}, Limits: pages.Limits{Account: authserver.Rate{Count: 1}}, CheckPassword: w0, Passkeys: struct{ pages.Passkeys }{}})
+	for _, want := range []string{`Issuer "auth" is not a URL`, "Store is missing", "Clients is missing", "Passkeys need accounts", "SessionIdle 1s", "Limits.Account lacks", "Hasher is for accounts"} {
 		require.ErrorContains(t, err, want)
 	}
 	m := authserver.NewMemory()
