@@ -37,7 +37,9 @@ type pepperedHasher []pepper
 const pepperedArgon2Prefix = ForeignPrefix + "hmac-argon2id$"
 
 // digest is what is hashed in place of the secret.
-func (p pepper) digest(secret string) string { return base64.RawStdEncoding.EncodeToString(p.sum(secret)) }
+func (p pepper) digest(secret string) string {
+	return base64.RawStdEncoding.EncodeToString(p.sum(secret))
+}
 
 // HashSecret implements [SecretHasher].
 func (h pepperedHasher) HashSecret(_ context.Context, secret string, _ bool) (string, error) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sneckauth/sneck/internal/dpop"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -91,6 +92,9 @@ func (c Config) prepare() (Config, error) {
 	errs = append(errs, c.Limits.prepare(c.Now), c.Proxies.prepare())
 	if err := checkPeppers(c.SecretPeppers); err != nil {
 		errs = append(errs, err)
+	}
+	for _, err := range dpop.CheckNonces("DPoP", c.DPoPNonceKey, c.DPoPNonceTTL) {
+		bad("%w", err)
 	}
 	if c.SecretHasher != nil && c.SecretPeppers != nil {
 		bad("SecretHasher and SecretPeppers are both set (hint: a SecretHasher has peppers of its own)")

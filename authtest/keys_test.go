@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -186,6 +187,38 @@ func TestDPoPKey(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client gets a token that is bound to its key, from a server that wants
+// nonces; what else is wrong is not tried again.
+func TestDPoPKeyAtTheTokenEndpoint(t *testing.T) {
+	srv := authtest.NewServer(t, func(c *authserver.Config) { c.DPoPNonceKey = make([]byte, 32) })
+	token := srv.Token(t, "read")
+	client := http.Client{Transport: authtest.NewDPoPKey(t).Transport("", nil)}
+	send := func(scope string) (int, string) {
+		form := url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+"/token", strings.NewReader(form.Encode()))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth(srv.Client.ID, srv.Client.Secret)
+		resp, err := client.Do(r)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(body)
+	}
+	for range 2 {
+		status, body := send("read")
+		assert.Equal(t, http.StatusOK, status, body)
+		assert.Contains(t, body, `"token_type":"DPoP"`)
+		status, body = send("unknown")
+		assert.Equal(t, http.StatusBadRequest, status)
+		assert.Contains(t, body, `"error":"invalid_scope"`)
+	}
+	got, err := srv.Verify(t.Context(), token)
+	require.NoError(t, err)
+	assert.Nil(t, got.Confirmation, "who shows no proof needs no nonce")
 }
 
 func TestNewCertificate(t *testing.T) {
