@@ -73,7 +73,7 @@ const (
 func (s *Server) confirm(r *http.Request, c *Client) (confirmation, error) {
 	var cnf confirmation
 	if c.CertificateBound {
-		if cnf.X5T = s.config.MutualTLS.thumbprint(r); cnf.X5T == "" {
+		if cnf.X5T = s.thumbprint(r); cnf.X5T == "" {
 			return cnf, invalidRequest("the tokens of the client are bound to its certificate, and it shows none")
 		}
 	}

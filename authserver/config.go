@@ -152,8 +152,8 @@ type Config struct {
 
 	// Limits says how often clients and addresses may ask.
 	Limits Limits
-	// Proxies says which proxies stand in front of the server, for the limits
-	// and for events.
+	// Proxies says which proxies stand in front of the server, for the limits,
+	// for events, and for MutualTLS.Header.
 	Proxies Proxies
 
 	// Observe, if set, is called with every Event, before the answer is sent.

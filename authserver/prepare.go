@@ -58,7 +58,7 @@ func (c Config) prepare() (Config, error) {
 	if c.AccessToken == nil {
 		c.AccessToken = func(context.Context, *TokenRequest) (string, error) { return NewAccessToken(), nil }
 	}
-	errs = append(errs, c.prepareCodes(), c.prepareRefresh(), c.prepareGrants(), c.Sweep.prepare(), c.Assertions.prepare(), c.MutualTLS.prepare())
+	errs = append(errs, c.prepareCodes(), c.prepareRefresh(), c.prepareGrants(), c.Sweep.prepare(), c.Assertions.prepare(), c.MutualTLS.prepare(c.Proxies))
 	if c.Scopes == nil {
 		c.Scopes = scopes.Static{}
 	}
