@@ -121,14 +121,38 @@ func TestIssueMistakes(t *testing.T) {
 			}
 		})
 	}
-	f := &fatal{TB: t}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		srv.Revoke(f, "no such token")
-	}()
-	<-done
-	assert.True(t, f.called.Load())
+	others := authtest.NewServer(t, func(c *authserver.Config) { c.Keys = nil })
+	for _, fails := range []func(testing.TB){
+		func(t testing.TB) { srv.Revoke(t, "no such token") },
+		func(t testing.TB) { others.IssueJWT(t, sneck.Token{}) },
+	} {
+		f := &fatal{TB: t}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			fails(f)
+		}()
+		<-done
+		assert.True(t, f.called.Load())
+	}
+}
+
+// Clients may have JWTs of the server, by the same keys; when these change, it
+// knows the old ones no more.
+func TestServerSignsWithTheKeys(t *testing.T) {
+	srv := authtest.NewServer(t, func(c *authserver.Config) { c.AccessTokenFormat = authserver.FormatJWT })
+	token := srv.Token(t, "read")
+	require.Equal(t, 2, strings.Count(token, "."))
+	verifier, err := jwt.New(jwt.Config{Issuers: []jwt.Issuer{{ID: srv.URL}}})
+	require.NoError(t, err)
+	got, err := verifier.Verify(t.Context(), token)
+	require.NoError(t, err)
+	assert.Equal(t, scopes.Set{"read"}, got.Scopes)
+	_, err = srv.Verify(t.Context(), token)
+	require.NoError(t, err)
+	srv.RotateKeys()
+	_, err = srv.Verify(t.Context(), token)
+	require.ErrorIs(t, err, sneck.ErrUnrecognized)
 }
 
 // fatal is a test that fails without failing the one around it.
