@@ -12,7 +12,7 @@ import (
 )
 
 // An Event is something that has happened. It never holds a token, a code or a
-// secret, nor what an unknown client has sent.
+// secret, nor what an unknown client has sent or somebody unknown has typed.
 type Event struct {
 	Kind EventKind `json:"kind"`
 	Time time.Time `json:"time"`
@@ -65,7 +65,8 @@ const (
 	// EventAuthenticationFailed: a client could not authenticate.
 	EventAuthenticationFailed EventKind = "authentication_failed"
 	// EventRateLimited: Reason is the limit. It is reported once a minute for
-	// each client or address.
+	// each client or address. Of the pages, Subject is the account that was
+	// named, if there is such an account.
 	EventRateLimited EventKind = "rate_limited"
 	// EventAuthorizationApproved and EventAuthorizationDenied: a user, or what
 	// they have consented to before, has decided at the authorization
@@ -91,11 +92,33 @@ const (
 	EventAccountDeleted EventKind = "account_deleted"
 	// EventPasswordChanged: the account of Subject has a new password.
 	EventPasswordChanged EventKind = "password_changed"
-	// EventSessionEnded: Count sessions of Subject were ended.
+	// EventSignedIn: Subject has proved at the pages who they are; Reason is
+	// "password" or "passkey". It is on record before the session begins.
+	EventSignedIn EventKind = "signed_in"
+	// EventSignInFailed: somebody could not. Subject is the account that was
+	// named, if there is such an account; Reason is "wrong password", "wrong
+	// passkey" or, for who is signed in already, "wrong current password".
+	EventSignInFailed EventKind = "sign_in_failed"
+	// EventSignedOut: Subject has ended the session that they were using.
+	EventSignedOut EventKind = "signed_out"
+	// EventSessionEnded: Count sessions of Subject were ended. Reason is
+	// "cookie used twice" if nobody has asked for it.
 	EventSessionEnded EventKind = "session_ended"
-	// EventKeyAdded and EventKeyRetired: Reason is the ID of the signing key.
+	// EventPasskeyAdded and EventPasskeyRemoved: Subject has changed with what
+	// they sign in.
+	EventPasskeyAdded   EventKind = "passkey_added"
+	EventPasskeyRemoved EventKind = "passkey_removed"
+	// EventConsentRevoked: Subject has taken back what Client was allowed, and
+	// with it Count records.
+	EventConsentRevoked EventKind = "consent_revoked"
+	// EventKeyAdded and EventKeyRetired: there is a new signing key, or one was
+	// taken back with all that it signed. Here and below, Reason is the ID of
+	// the key. EventKeySigns: a server that shares
+	// it begins to sign with it, or has started and does so. EventKeyDeleted: its private half is gone.
 	EventKeyAdded   EventKind = "key_added"
 	EventKeyRetired EventKind = "key_retired"
+	EventKeySigns   EventKind = "key_signs"
+	EventKeyDeleted EventKind = "key_deleted"
 	// EventSecretUpgraded: the hash of a client's secret was replaced by a
 	// better one of the same secret.
 	EventSecretUpgraded EventKind = "secret_upgraded"

@@ -136,7 +136,7 @@ func (s *Server) bearerOf(r *http.Request, form Form, token string) (*Client, er
 	if err != nil {
 		return nil, err
 	}
-	if !(confirmation{X5T: s.config.MutualTLS.thumbprint(r)}).meets(extra.Bound) {
+	if !(confirmation{X5T: s.thumbprint(r)}).meets(extra.Bound) {
 		invalid.Description = "the token is bound to a key: authenticate in another way"
 		return nil, invalid
 	}

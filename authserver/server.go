@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/dpop"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -25,6 +26,7 @@ type Server struct {
 	remote   *remoteKeys
 	polls    polls
 	limits   limits
+	nonces   *dpop.Nonces   // of the token endpoint; nil if none are wanted
 	local    *MemoryLimiter // when the configured one fails, and for events
 	lost     atomic.Int64   // events that the audit could not take
 	// crossOrigin keeps forms of other sites from the authorization endpoint.
@@ -50,6 +52,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{config: config, path: issuer.Path, metadata: metadataPath + issuer.Path, keeper: newKeeper(&config)}
 	s.remote = newRemoteKeys(config.Assertions.client(), config.Now)
 	s.limits = config.Limits.named()
+	s.nonces = dpop.NewNonces(config.DPoPNonceKey, "sneck DPoP-Nonce of the token endpoint", config.DPoPNonceTTL)
 	s.local = NewMemoryLimiter(localKeys, config.Now)
 	s.grants = map[string]Grant{}
 	for _, g := range config.Grants {

@@ -33,6 +33,9 @@ func (s *Server) Issue(t testing.TB, token sneck.Token) string {
 // [jwt.Issuer]: https://pkg.go.dev/github.com/sneckauth/sneck/jwt#Issuer
 func (s *Server) IssueJWT(t testing.TB, token sneck.Token) string {
 	t.Helper()
+	if s.otherKeys {
+		t.Fatal("authtest: the server signs with the test's keys, which are not here (hint: leave out Config.Keys)")
+	}
 	token = s.complete(t, token)
 	id, claims := random(), further(t, token)
 	maps.Copy(claims, map[string]any{

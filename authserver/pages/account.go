@@ -31,7 +31,8 @@ type Account struct {
 // Accounts keeps accounts as records in a store: one for the name, one for the
 // ID, and one for each password and passkey. All of an account share a family,
 // so they come and go together, and a new password is one record that makes
-// the older ones count for nothing. Of a password there is an argon2id hash.
+// the older ones count for nothing. Of a password there is an argon2id hash, or
+// one of a hasher: see [Accounts.Hashing].
 //
 // Make one with [NewAccounts]. It is safe for concurrent use, also by several
 // processes that share the store.
@@ -41,12 +42,16 @@ type Accounts struct {
 	// slots bounds how many passwords are hashed at a time.
 	slots chan struct{}
 	// hash and matches are what a password is hashed and verified with.
-	hash    func(password string) (string, error)
-	matches func(hash, password string) (bool, error)
+	hash     func(ctx context.Context, password string) (string, error)
+	matches  func(ctx context.Context, hash, password string) (bool, error)
+	outdated func(hash string) bool
+	// stranger is the hash that is verified for an account that is not there:
+	// of no password that anybody knows, and as expensive as any other.
+	stranger string
+	// failed is told why the hash of a password could not be replaced.
+	failed func(context.Context, *Account, error)
 }
 
-// stranger is the hash that is verified for an account that is not there: of
-// no password that anybody knows, and as expensive as any other.
 const stranger = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // The kinds of the records of an account.
@@ -89,9 +94,13 @@ func NewAccounts(store authserver.Lister, now func() time.Time) (*Accounts, erro
 	}
 	return &Accounts{
 		store: store, now: now,
-		slots:   make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
-		hash:    authserver.HashChosen,
-		matches: func(hash, password string) (bool, error) { return authserver.Secret{Hash: hash}.Matches(password) },
+		slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		hash:  func(_ context.Context, password string) (string, error) { return authserver.HashChosen(password) },
+		matches: func(_ context.Context, hash, password string) (bool, error) {
+			return authserver.Secret{Hash: hash}.Matches(password)
+		},
+		outdated: func(hash string) bool { return authserver.Secret{Hash: hash}.Outdated() },
+		stranger: stranger, failed: func(context.Context, *Account, error) {},
 	}, nil
 }
 
@@ -155,7 +164,7 @@ func (a *Accounts) Create(ctx context.Context, username, password string) (*Acco
 func (a *Accounts) passwordRecord(ctx context.Context, id, password string) (authserver.Record, error) {
 	var hash string
 	err := a.slot(ctx, func() (err error) {
-		hash, err = a.hash(password)
+		hash, err = a.hash(ctx, password)
 		return err
 	})
 	if err != nil {
@@ -344,7 +353,7 @@ func (a *Accounts) SignIn(ctx context.Context, username, password string) (*Acco
 	if err != nil {
 		return nil, err
 	}
-	hash := stranger
+	hash := a.stranger
 	if len(records) > 0 {
 		extra, err := decode[passwordExtra](records[0])
 		if err != nil {
@@ -354,7 +363,7 @@ func (a *Accounts) SignIn(ctx context.Context, username, password string) (*Acco
 	}
 	var ok bool
 	err = a.slot(ctx, func() (err error) {
-		ok, err = a.matches(hash, password)
+		ok, err = a.matches(ctx, hash, password)
 		return err
 	})
 	switch {
@@ -362,6 +371,11 @@ func (a *Accounts) SignIn(ctx context.Context, username, password string) (*Acco
 		return nil, err
 	case !ok || account == nil || len(records) == 0:
 		return nil, ErrWrongPassword
+	}
+	if a.outdated(hash) {
+		if err := a.rehash(ctx, account, records[0], password); err != nil {
+			a.failed(ctx, account, err) // the old hash goes on to work
+		}
 	}
 	return account, nil
 }
@@ -396,7 +410,7 @@ func (a *Accounts) SetPassword(ctx context.Context, id, password, keep string) e
 	}
 	// The newest counts, also if the clock was set back.
 	if len(old) > 0 && !record.Issued.After(old[0].Issued) {
-		record.Issued = old[0].Issued.Add(time.Microsecond)
+		record.Issued = old[0].Issued.Add(time.Millisecond)
 	}
 	if err := a.store.Create(ctx, record); err != nil {
 		return fmt.Errorf("pages: store a password: %w", err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -116,10 +115,20 @@ func (s *Site) changeAccount(w http.ResponseWriter, r *http.Request, who *sessio
 				return err
 			}
 			s.log(ctx, "application revoked", "subject", who.subject(), "client", client, "records", n)
+			if n > 0 {
+				err = s.record(r, authserver.Event{Kind: authserver.EventConsentRevoked, Client: client, Subject: who.subject(), Count: n})
+			}
+			if err != nil {
+				return err
+			}
 		}
 		done = "application_revoked"
 	case action == "end-session":
-		if _, err := endSessionOf(ctx, s.config.Store, who.subject(), r.PostForm.Get("session")); err != nil {
+		ended, err := endSessionOf(ctx, s.config.Store, who.subject(), r.PostForm.Get("session"))
+		if err == nil && ended {
+			err = s.record(r, authserver.Event{Kind: authserver.EventSessionEnded, Subject: who.subject(), Count: 1})
+		}
+		if err != nil {
 			return err
 		}
 		done = "session_ended"
@@ -128,7 +137,7 @@ func (s *Site) changeAccount(w http.ResponseWriter, r *http.Request, who *sessio
 	case action == "passkey-created" && s.config.Passkeys != nil:
 		return s.passkeyAdded(w, r, who)
 	case action == "remove-passkey" && s.config.Passkeys != nil:
-		if err := s.removePasskey(ctx, who, r.PostForm.Get("passkey")); err != nil {
+		if err := s.removePasskey(r, who, r.PostForm.Get("passkey")); err != nil {
 			return err
 		}
 		done = "passkey_removed"
@@ -137,15 +146,19 @@ func (s *Site) changeAccount(w http.ResponseWriter, r *http.Request, who *sessio
 	return nil
 }
 
-func (s *Site) removePasskey(ctx context.Context, who *session, ref string) error {
+func (s *Site) removePasskey(r *http.Request, who *session, ref string) error {
+	ctx := r.Context()
 	passkeys, err := s.passkeys(ctx, who.subject())
 	if err != nil {
 		return err
 	}
 	for _, p := range passkeys {
 		if p.Ref == ref {
-			_, err := s.config.Store.Revoke(ctx, authserver.Selector{Key: passkeyKey(p.ID), Family: accountFamily(who.subject())})
-			return err
+			n, err := s.config.Store.Revoke(ctx, authserver.Selector{Key: passkeyKey(p.ID), Family: accountFamily(who.subject())})
+			if err != nil || n == 0 {
+				return err
+			}
+			return s.record(r, authserver.Event{Kind: authserver.EventPasskeyRemoved, Subject: who.subject()})
 		}
 	}
 	return nil
@@ -259,19 +272,24 @@ func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who *sessi
 	if CheckPassword(next) != nil {
 		return "problem.bad_password", http.StatusUnprocessableEntity, nil
 	}
-	try := s.limits.try(s.config.Now(), who.Username, "session "+who.family(), s.config.Address(r))
+	try := s.tryPassword(ctx, who.Username, "session "+who.family(), s.config.Address(r))
 	if try.wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(try.wait/time.Second)+1))
+		try.tooMany(w, r, who.subject())
 		return "problem.too_many", http.StatusTooManyRequests, nil
 	}
 	account, err := s.checkPassword(ctx, who.Username, r.PostForm.Get("password"))
 	if errors.Is(err, ErrWrongPassword) || err == nil && account.ID != who.subject() {
+		// It is refused anyway.
+		_ = s.record(r, authserver.Event{Kind: authserver.EventSignInFailed, Subject: who.subject(), Reason: "wrong current password"})
 		return "problem.wrong_current", http.StatusUnprocessableEntity, nil
 	}
 	if err != nil {
 		return "", 0, err
 	}
-	try.succeeded()
+	try.succeeded(ctx)
+	if err := s.record(r, authserver.Event{Kind: authserver.EventPasswordChanged, Subject: who.subject()}); err != nil {
+		return "", 0, err
+	}
 	s.log(ctx, "password changed", "subject", who.subject())
 	return "", 0, s.accounts.SetPassword(ctx, who.subject(), next, who.family())
 }

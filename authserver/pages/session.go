@@ -118,7 +118,10 @@ func (s *Site) session(w http.ResponseWriter, r *http.Request) (*session, error)
 	}
 	if !record.Spent.IsZero() && !now.Before(record.Spent.Add(rotateGrace)) {
 		// Two have this cookie, or an answer was lost: nobody goes on.
-		_, err := s.config.Store.Revoke(ctx, authserver.Selector{Family: record.Family})
+		n, err := s.config.Store.Revoke(ctx, authserver.Selector{Family: record.Family})
+		if err == nil && n > 0 {
+			err = s.record(r, authserver.Event{Kind: authserver.EventSessionEnded, Subject: record.Subject, Reason: "cookie used twice", Count: 1})
+		}
 		return nil, err
 	}
 	extra, err := decode[sessionExtra](record)
@@ -166,8 +169,10 @@ func (s *Site) endSession(w http.ResponseWriter, r *http.Request, v *session) er
 	if v == nil {
 		return nil
 	}
-	_, err := s.config.Store.Revoke(r.Context(), authserver.Selector{Family: v.family()})
-	return err
+	if _, err := s.config.Store.Revoke(r.Context(), authserver.Selector{Family: v.family()}); err != nil {
+		return err
+	}
+	return s.record(r, authserver.Event{Kind: authserver.EventSignedOut, Subject: v.subject()})
 }
 
 // knows reports whether somebody has signed in to the account with this

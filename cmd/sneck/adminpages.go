@@ -34,7 +34,7 @@ func (f *adminSettings) pagesURL(l net.Listener) (string, error) {
 
 // attachPages adds the pages for administrators, in the manner of those for
 // people, if the server has such.
-func (a *administration) attachPages(set *serverSettings, config *authserver.Config, store database) error {
+func (a *administration) attachPages(set *serverSettings, config *authserver.Config, store database, record recordFunc) error {
 	if a == nil {
 		if set.AdminURL != "" {
 			return usageError(errors.New("--admin-url without --admin-listen"), "--admin-listen 127.0.0.1:8081")
@@ -49,7 +49,7 @@ func (a *administration) attachPages(set *serverSettings, config *authserver.Con
 		config.Logger.Info("there are no pages for administrators", "cause", "--admin-url is missing, and others reach --admin-listen")
 		return nil
 	}
-	site, err := ui.New(ui.Config{Operations: a.ops, Pages: set.pageSettings.config(at, config, store)})
+	site, err := ui.New(ui.Config{Operations: a.ops, Pages: set.pageSettings.config(at, config, store, record)})
 	if err != nil {
 		return usageError(err, "sneck serve --help")
 	}

@@ -105,7 +105,7 @@ func (c *showAuditCommand) print(out io.Writer, colour palette, e audit.Entry) e
 // alarming reports whether somebody should look at an event.
 func alarming(kind authserver.EventKind) bool {
 	switch kind {
-	case authserver.EventReuseDetected, authserver.EventAuthenticationFailed, authserver.EventRateLimited, authserver.EventAuditLost:
+	case authserver.EventReuseDetected, authserver.EventAuthenticationFailed, authserver.EventSignInFailed, authserver.EventRateLimited, authserver.EventAuditLost:
 		return true
 	}
 	return false
@@ -127,6 +127,7 @@ func about(e authserver.Event) string {
 		add("%s records", fmt.Sprint(e.Count))
 	}
 	add("token %s", e.Token)
+	add("by %s", e.By)
 	return strings.Join(parts, ", ")
 }
 
@@ -239,12 +240,58 @@ func (f auditFlags) open() (*audit.Log, error) {
 	return log, nil
 }
 
-// observed returns the clients whose changes are recorded, if there is a log.
-func observed(clients authserver.ClientRegistry, log *audit.Log) authserver.ClientRegistry {
+// observed returns the clients whose changes by a command are recorded, if
+// there is a log.
+func observed(clients authserver.ClientRegistry, log *audit.Log, command string) authserver.ClientRegistry {
 	if log == nil {
 		return clients
 	}
-	return authserver.ObserveClients(clients, log.Record)
+	return authserver.ObserveClients(clients, recordAs(log, command))
+}
+
+// recordAs returns what records the doings of a command, if there is a log.
+func recordAs(log *audit.Log, command string) recordFunc {
+	return func(ctx context.Context, e authserver.Event) error {
+		if log == nil {
+			return nil
+		}
+		e.Time, e.By = time.Now().UTC(), "sneck "+command
+		if err := log.Record(context.WithoutCancel(ctx), e); err != nil {
+			return fmt.Errorf("not on record: %w (hint: look at --audit)", err)
+		}
+		return nil
+	}
+}
+
+// A recordFunc puts an event on record.
+type recordFunc = func(context.Context, authserver.Event) error
+
+// A recorder hands events on to a server that is made later, because what
+// reports them is a part of it.
+type recorder struct {
+	server *authserver.Server
+	early  []authserver.Event
+}
+
+// record keeps an event until there is a server. The server is set before
+// anything runs at the same time.
+func (r *recorder) record(ctx context.Context, e authserver.Event) error {
+	if r.server == nil {
+		r.early = append(r.early, e)
+		return nil
+	}
+	return r.server.Record(ctx, e)
+}
+
+// use hands on what has happened before.
+func (r *recorder) use(ctx context.Context, s *authserver.Server) error {
+	r.server = s
+	for _, e := range r.early {
+		if err := s.Record(ctx, e); err != nil {
+			return hinted(err, "look at --audit")
+		}
+	}
+	return nil
 }
 
 // reopenOnSignal has the log go on in a new file when the process gets SIGHUP,

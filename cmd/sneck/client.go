@@ -200,7 +200,7 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 	if log != nil {
 		defer log.Close()
 	}
-	clients := observed(store, log)
+	clients := observed(store, log, "client create")
 	switch err := clients.CreateClient(ctx, complete); {
 	case errors.Is(err, authserver.ErrExists):
 		return fmt.Errorf("client %q exists already (hint: choose another --id, or sneck client delete %[1]s)", complete.ID)
@@ -396,7 +396,7 @@ func (c *deleteClientCommand) Run(ctx context.Context, con *console) error {
 	if log != nil {
 		defer log.Close()
 	}
-	if err := observed(store, log).DeleteClient(ctx, c.ID); err != nil {
+	if err := observed(store, log, "client delete").DeleteClient(ctx, c.ID); err != nil {
 		return err
 	}
 	n, err := store.Revoke(ctx, authserver.Selector{Client: c.ID})

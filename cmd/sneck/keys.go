@@ -104,8 +104,14 @@ type ringFlags struct {
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
-// open opens the database and its key ring.
-func (f *ringFlags) open(ctx context.Context, create bool, algorithm string) (database, *authserver.KeyRing, error) {
+// changeRingFlags are for commands that change the keys.
+type changeRingFlags struct {
+	ringFlags
+	auditFlags
+}
+
+// open opens the database and its key ring, whose changes go to record.
+func (f *ringFlags) open(ctx context.Context, create bool, algorithm string, record recordFunc) (database, *authserver.KeyRing, error) {
 	sealer, err := f.sealer()
 	if err != nil {
 		return nil, nil, err
@@ -114,7 +120,7 @@ func (f *ringFlags) open(ctx context.Context, create bool, algorithm string) (da
 		return nil, nil, usageError(errors.New("--sealing-key is missing"), sealHint)
 	}
 	config := authserver.KeyRingConfig{
-		Store: authserver.NewMemory(), Sealer: sealer, InsecureUnsealed: f.InsecureUnsealed, Algorithm: algorithm,
+		Store: authserver.NewMemory(), Sealer: sealer, InsecureUnsealed: f.InsecureUnsealed, Algorithm: algorithm, Record: record,
 	}
 	// What is wrong is said before there is a database.
 	if _, err := authserver.NewKeyRing(config); err != nil {
@@ -184,7 +190,7 @@ Example:
 
 // Run prints the keys.
 func (c *listKeysCommand) Run(ctx context.Context, con *console) error {
-	store, ring, err := c.open(ctx, false, "")
+	store, ring, err := c.open(ctx, false, "", nil)
 	if err != nil {
 		return err
 	}
@@ -221,7 +227,7 @@ func (c *listKeysCommand) Run(ctx context.Context, con *console) error {
 
 // A rotateKeyCommand is "sneck keys rotate".
 type rotateKeyCommand struct {
-	ringFlags
+	changeRingFlags
 	Algorithm string `default:"ES256" placeholder:"ALG" help:"Algorithm of the new key: ES256, ES384, ES512, EdDSA, RS256, PS256."`
 }
 
@@ -241,11 +247,19 @@ Example:
 
 // Run adds a new key.
 func (c *rotateKeyCommand) Run(ctx context.Context, con *console) error {
-	return c.rotate(ctx, con, nil, c.Algorithm)
+	return c.rotate(ctx, con, nil, c.Algorithm, "keys rotate")
 }
 
-func (f *ringFlags) rotate(ctx context.Context, con *console, key *authserver.SigningKey, algorithm string) error {
-	store, ring, err := f.open(ctx, true, algorithm)
+func (f *changeRingFlags) rotate(ctx context.Context, con *console, key *authserver.SigningKey, algorithm, command string) error {
+	log, err := f.auditFlags.open()
+	if err != nil {
+		return err
+	}
+	if log != nil {
+		defer log.Close()
+	}
+	record := recordAs(log, command)
+	store, ring, err := f.ringFlags.open(ctx, true, algorithm, record)
 	if err != nil {
 		return err
 	}
@@ -254,18 +268,19 @@ func (f *ringFlags) rotate(ctx context.Context, con *console, key *authserver.Si
 	if err != nil {
 		return err
 	}
-	record := keyRecordOf(added, time.Now())
+	unrecorded := record(ctx, authserver.Event{Kind: authserver.EventKeyAdded, Reason: added.ID})
+	r := keyRecordOf(added, time.Now())
 	if f.JSON {
-		err = json.NewEncoder(con.out).Encode(record)
+		err = json.NewEncoder(con.out).Encode(r)
 	} else {
-		_, err = fmt.Fprintf(con.out, "added key %s (%s), which signs from %s\n", printable(record.ID), record.Algorithm, utc(record.Signs))
+		_, err = fmt.Fprintf(con.out, "added key %s (%s), which signs from %s\n", printable(r.ID), r.Algorithm, utc(r.Signs))
 	}
-	return errors.Join(err, store.Close())
+	return errors.Join(err, unrecorded, store.Close())
 }
 
 // An addKeyCommand is "sneck keys add".
 type addKeyCommand struct {
-	ringFlags
+	changeRingFlags
 	File string `arg:"" help:"File with a private key: a JWK, or PEM."`
 }
 
@@ -290,13 +305,13 @@ func (c *addKeyCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	return c.rotate(ctx, con, &key, "")
+	return c.rotate(ctx, con, &key, "", "keys add")
 }
 
 // A retireKeyCommand is "sneck keys retire".
 type retireKeyCommand struct {
 	ID string `arg:"" name:"key" help:"Key ID, as \"sneck keys list\" prints it."`
-	ringFlags
+	changeRingFlags
 }
 
 // Help is printed below the flags.
@@ -315,7 +330,15 @@ Example:
 
 // Run retires the key.
 func (c *retireKeyCommand) Run(ctx context.Context, con *console) error {
-	store, ring, err := c.open(ctx, false, "")
+	log, err := c.auditFlags.open()
+	if err != nil {
+		return err
+	}
+	if log != nil {
+		defer log.Close()
+	}
+	record := recordAs(log, "keys retire")
+	store, ring, err := c.ringFlags.open(ctx, false, "", record)
 	if err != nil {
 		return err
 	}
@@ -327,12 +350,13 @@ func (c *retireKeyCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	unrecorded := record(ctx, authserver.Event{Kind: authserver.EventKeyRetired, Reason: c.ID})
 	if c.JSON {
 		err = json.NewEncoder(con.out).Encode(map[string]string{"kid": c.ID, "state": "gone"})
 	} else {
 		_, err = fmt.Fprintf(con.out, "retired key %s, and all tokens that it signed\n", printable(c.ID))
 	}
-	return errors.Join(err, store.Close())
+	return errors.Join(err, unrecorded, store.Close())
 }
 
 // source returns the keys for a store: those of the files, or those in the

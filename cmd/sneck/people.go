@@ -11,9 +11,10 @@ import (
 	"github.com/sneckauth/sneck/authserver/pages"
 )
 
-// site lets people in: it adds what they see to the config, and returns it.
-func (s *pageSettings) site(config *authserver.Config, store authserver.Lister) (*pages.Site, error) {
-	site, err := pages.New(s.config(config.Issuer, config, store))
+// site lets people in: it adds what they see to the config, and returns it. Its
+// events go to record.
+func (s *pageSettings) site(config *authserver.Config, store authserver.Lister, record recordFunc) (*pages.Site, error) {
+	site, err := pages.New(s.config(config.Issuer, config, store, record))
 	if err != nil {
 		return nil, err
 	}
@@ -22,10 +23,11 @@ func (s *pageSettings) site(config *authserver.Config, store authserver.Lister) 
 }
 
 // config returns how pages look and let people in that are at the URL.
-func (s *pageSettings) config(at string, config *authserver.Config, store authserver.Lister) pages.Config {
+func (s *pageSettings) config(at string, config *authserver.Config, store authserver.Lister, record recordFunc) pages.Config {
 	c := pages.Config{
 		Issuer: at, Store: store, Clients: config.Clients, Title: s.Title, Logger: config.Logger,
 		Address: config.Proxies.Address, SessionIdle: s.SessionIdle, SessionLife: s.SessionLife,
+		Record: record, Limits: pages.Limits{Limiter: config.Limits.Limiter},
 		// No such URL is for anything but this machine.
 		InsecureHTTP: strings.HasPrefix(at, "http://"),
 	}

@@ -118,7 +118,8 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	}
 	defer store.Close()
 	config.Store, config.Clients, config.Logger = store, store, logger
-	config.Keys, err = set.source(ctx, authserver.KeyRingConfig{Store: store, Sealer: config.Sealer, Logger: logger})
+	events := new(recorder)
+	config.Keys, err = set.source(ctx, authserver.KeyRingConfig{Store: store, Sealer: config.Sealer, Logger: logger, Record: events.record})
 	if err != nil {
 		return err
 	}
@@ -130,14 +131,17 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		defer shared.Close()
 		config.Limits.Limiter = shared.Limiter(0)
 	}
-	server, everything, err := set.open(config, store)
+	server, everything, err := set.open(config, store, events.record)
+	if err == nil {
+		err = events.use(ctx, server)
+	}
 	if err != nil {
 		return usageError(err, "sneck serve --help")
 	}
 	if err := administration.attach(server, store, config.Keys, set.Audit, logger); err != nil {
 		return err
 	}
-	if err := administration.attachPages(set, &config, store); err != nil {
+	if err := administration.attachPages(set, &config, store, events.record); err != nil {
 		return err
 	}
 

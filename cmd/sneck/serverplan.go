@@ -50,7 +50,7 @@ func (s *serverSettings) tryOut(l *settings.Loaded, c authserver.Config) {
 	_, err := authserver.New(c)
 	s.attribute(l, err)
 	if s.asks() && (err == nil || !strings.Contains(err.Error(), "authserver: Issuer")) {
-		_, err := s.site(&c, memory)
+		_, err := s.site(&c, memory, nil)
 		s.attribute(l, err)
 	}
 }
@@ -150,11 +150,11 @@ func (s *serverSettings) grants() []authserver.Grant {
 
 // open returns the server on a store, and the handler with what people see of
 // it.
-func (s *serverSettings) open(config authserver.Config, store authserver.Lister) (*authserver.Server, http.Handler, error) {
+func (s *serverSettings) open(config authserver.Config, store authserver.Lister, record recordFunc) (*authserver.Server, http.Handler, error) {
 	var site *pages.Site
 	if s.asks() {
 		var err error
-		if site, err = s.site(&config, store); err != nil {
+		if site, err = s.site(&config, store, record); err != nil {
 			return nil, nil, err
 		}
 	}

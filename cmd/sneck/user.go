@@ -79,6 +79,7 @@ type createUserCommand struct {
 	Username string `arg:"" help:"Name to sign in with."`
 	Data     string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	passwordFlags
+	auditFlags
 	JSON bool `name:"json" help:"Print a JSON object."`
 }
 
@@ -108,6 +109,13 @@ func (c *createUserCommand) Run(ctx context.Context, con *console) error {
 	if created {
 		fmt.Fprintf(con.err, "sneck: made a new database in %s\n", c.Data)
 	}
+	log, err := c.auditFlags.open()
+	if err != nil {
+		return err
+	}
+	if log != nil {
+		defer log.Close()
+	}
 	accounts, err := pages.NewAccounts(store, nil)
 	if err != nil {
 		return err
@@ -123,9 +131,14 @@ func (c *createUserCommand) Run(ctx context.Context, con *console) error {
 	if generated {
 		record.Password = password
 	}
+	audited := recordAs(log, "user create")
+	if err := audited(ctx, authserver.Event{Kind: authserver.EventAccountCreated, Subject: account.ID}); err != nil {
+		return errors.Join(err, accounts.Delete(context.WithoutCancel(ctx), account.ID))
+	}
 	if err := record.write(con.out, c.JSON); err != nil {
 		return errors.Join(fmt.Errorf("print the password: %w (hint: the account was not made)", err),
-			accounts.Delete(context.WithoutCancel(ctx), account.ID))
+			accounts.Delete(context.WithoutCancel(ctx), account.ID),
+			audited(ctx, authserver.Event{Kind: authserver.EventAccountDeleted, Subject: account.ID}))
 	}
 	if generated && !c.JSON {
 		fmt.Fprintln(con.err, "sneck: the password is not stored and not shown again")
@@ -183,6 +196,7 @@ type passwdCommand struct {
 	Username string `arg:"" help:"Name of the account."`
 	Data     string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	passwordFlags
+	auditFlags
 	JSON bool `name:"json" help:"Print a JSON object."`
 }
 
@@ -201,17 +215,25 @@ func (c *passwdCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	log, err := c.auditFlags.open()
+	if err != nil {
+		return err
+	}
+	if log != nil {
+		defer log.Close()
+	}
 	if err := accounts.SetPassword(ctx, account.ID, password, ""); err != nil {
 		return err
 	}
+	unrecorded := recordAs(log, "user passwd")(ctx, authserver.Event{Kind: authserver.EventPasswordChanged, Subject: account.ID})
 	record := recordOfUser(account)
 	if generated {
 		record.Password = password
 	}
 	if err := record.write(con.out, c.JSON); err != nil {
-		return fmt.Errorf("print the password: %w (hint: it was changed; do it again)", err)
+		return errors.Join(fmt.Errorf("print the password: %w (hint: it was changed; do it again)", err), unrecorded)
 	}
-	return store.Close()
+	return errors.Join(unrecorded, store.Close())
 }
 
 // A deleteUserCommand is "sneck user delete".
@@ -219,7 +241,8 @@ type deleteUserCommand struct {
 	Username string `arg:"" help:"Name of the account."`
 	Data     string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
 	Yes      bool   `help:"Do not ask."`
-	JSON     bool   `name:"json" help:"Print a JSON object."`
+	auditFlags
+	JSON bool `name:"json" help:"Print a JSON object."`
 }
 
 // Run deletes the account.
@@ -236,7 +259,17 @@ func (c *deleteUserCommand) Run(ctx context.Context, con *console) error {
 	if err := confirm(con, c.Yes, fmt.Sprintf("Delete %s and everything issued for them?", printable(account.Username))); err != nil {
 		return err
 	}
+	log, err := c.auditFlags.open()
+	if err != nil {
+		return err
+	}
+	if log != nil {
+		defer log.Close()
+	}
 	if err := accounts.Delete(ctx, account.ID); err != nil {
+		return err
+	}
+	if err := recordAs(log, "user delete")(ctx, authserver.Event{Kind: authserver.EventAccountDeleted, Subject: account.ID}); err != nil {
 		return err
 	}
 	if c.JSON {
