@@ -147,15 +147,15 @@ func testAdministration(t *testing.T, data string) {
 	operations := a.operations(t)
 	names, done := map[string]string{}, map[string]bool{}
 	for _, step := range []struct{ id, method, path, body string }{
-		{"createClient", "POST", "clients", `{"client_id":"app","grant_types":["client_credentials"],"scope":"notes:read","audience":["https://notes.example"],"access_token_format":"jwt"}`},
-		{"createClient", "POST", "clients", `{"client_id":"browser","public":true,"grant_types":["authorization_code"],"redirect_uris":["http://127.0.0.1/cb"],"scope":"notes:read","audience":["x"]}`},
+		{"createClient", "POST", "clients", `{"client_id":"notes-app","grant_types":["client_credentials"],"scope":"notes:read","audience":["https://notes.example"],"access_token_format":"jwt"}`},
+		{"createClient", "POST", "clients", `{"client_id":"notes-browser","public":true,"grant_types":["authorization_code"],"redirect_uris":["http://127.0.0.1/cb"],"scope":"notes:read","audience":["x"]}`},
 		{"listClients", "GET", "clients?limit=1", ""},
-		{"getClient", "GET", "clients/app", ""},
-		{"changeClient", "PUT", "clients/app", `{"client_name":"App","grant_types":["client_credentials"],"scope":"notes:read","audience":["https://notes.example"],"jwks":{"keys":[]}}`},
-		{"addSecret", "POST", "clients/app/secrets", `{"expires":"2222-01-01T00:00:00Z"}`},
-		{"expireSecret", "PUT", "clients/app/secrets/<id>", `{"expires":"2222-01-01T00:00:01+02:00"}`},
-		{"getClient", "GET", "clients/app", ""},
-		{"retireSecret", "DELETE", "clients/app/secrets/<id>", ""},
+		{"getClient", "GET", "clients/notes-app", ""},
+		{"changeClient", "PUT", "clients/notes-app", `{"client_name":"App","grant_types":["client_credentials"],"scope":"notes:read","audience":["https://notes.example"],"jwks":{"keys":[]}}`},
+		{"addSecret", "POST", "clients/notes-app/secrets", `{"expires":"2222-01-01T00:00:00Z"}`},
+		{"expireSecret", "PUT", "clients/notes-app/secrets/<id>", `{"expires":"2222-01-01T00:00:01+02:00"}`},
+		{"getClient", "GET", "clients/notes-app", ""},
+		{"retireSecret", "DELETE", "clients/notes-app/secrets/<id>", ""},
 		{"createAccount", "POST", "accounts", `{"username":"alice"}`},
 		{"listAccounts", "GET", "accounts", ""},
 		{"getAccount", "GET", "accounts/<sub>", ""},
@@ -172,7 +172,7 @@ func testAdministration(t *testing.T, data string) {
 		{"listScopes", "GET", "scopes", ""},
 		{"searchAudit", "GET", "audit?limit=3", ""},
 		{"deleteAccount", "DELETE", "accounts/<sub>", ""},
-		{"deleteClient", "DELETE", "clients/app", ""},
+		{"deleteClient", "DELETE", "clients/notes-app", ""},
 		{"revokeTokens", "POST", "tokens/revoke", `{"client_id":"ops"}`},
 	} {
 		if step.id == "SIGN IN" {
