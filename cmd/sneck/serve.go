@@ -49,7 +49,8 @@ have commas or spaces between their items; --scope can be repeated, and has ; in
 the environment. Keys and passwords are always in files of their own.
 
 With --audit, all that happens is added to a file: see "sneck audit". To rotate
-it, rename the file and send SIGHUP.
+it, rename the file and send SIGHUP. With --admin-listen, the server can be
+administered at a second address: see docs/admin.md.
 
 Examples:
 
@@ -95,6 +96,11 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	defer l.Close()
+	administration, err := set.adminSettings.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer administration.Close()
 	if set.Issuer == "" {
 		config.Issuer = "http://" + l.Addr().String()
 	}
@@ -128,6 +134,9 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return usageError(err, "sneck serve --help")
 	}
+	if err := administration.attach(server, store, config.Keys, set.Audit, logger); err != nil {
+		return err
+	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	if auditLog != nil {
@@ -141,7 +150,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		_ = server.Run(ctx) // logs what it can not delete
 	}()
 	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", config.Issuer, "data", dataName(set.Data))
-	err = serveUntil(ctx, newHTTPServer(everything, logger), l)
+	err = administration.serveWith(ctx, newHTTPServer(everything, logger), l, logger)
 	cancel()
 	<-swept
 	if err != nil {

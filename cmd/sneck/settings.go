@@ -23,6 +23,7 @@ type serverSettings struct {
 	limitSettings   `group:"Limits"`
 	sweepSettings   `group:"Clean-up"`
 	pageSettings    `group:"Pages"`
+	adminSettings   `group:"Administration"`
 
 	elsewhere bool // they are for another machine, which has the files with keys
 }
