@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/admin"
 	"github.com/sneckauth/sneck/authserver/pages"
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
 // An adminSettings says where a server can be administered over HTTP.
@@ -18,6 +18,28 @@ type adminSettings struct {
 	AdminListen         string `yaml:"admin_listen" placeholder:"ADDR" doc:"address of this machine only to administer the server at; port 0 is any free one; without it, that is not possible over HTTP" example:"127.0.0.1:8081"`
 	InsecureAdminListen bool   `yaml:"insecure_admin_listen" doc:"let admin_listen be an address that other machines reach, without TLS: for a network of its own, or behind a proxy that has TLS"`
 	AdminURL            string `yaml:"admin_url" placeholder:"URL" doc:"URL under which browsers reach the pages at admin_listen; http and the address if that is of this machine only" example:"https://admin.example.com"`
+}
+
+// check adds what is wrong to l.
+func (s *adminSettings) check(l *settings.Loaded) {
+	if s.AdminListen == "" {
+		for key, said := range map[string]bool{"insecure_admin_listen": s.InsecureAdminListen, "admin_url": s.AdminURL != ""} {
+			if said {
+				l.Wrong(key, "has no effect without an address (hint: admin_listen)")
+			}
+		}
+		return
+	}
+	host, _, err := net.SplitHostPort(s.AdminListen)
+	switch {
+	case err != nil:
+		l.Wrong("admin_listen", "%q is not an address (hint: host:port, such as 127.0.0.1:8081)", s.AdminListen)
+	case !s.InsecureAdminListen && !isLoopback(host):
+		l.Wrong("admin_listen", "%s is not an address of this machine only (hint: 127.0.0.1:8081, or --insecure-admin-listen)", s.AdminListen)
+	}
+	if wrong := wrongPagesURL(s.AdminURL); wrong != "" {
+		l.Wrong("admin_url", "%q %s", s.AdminURL, wrong)
+	}
 }
 
 // An administration is where the server is administered; nil if nowhere.
@@ -30,20 +52,13 @@ type administration struct {
 
 // open opens the listener, and returns nil if there is to be none. The caller
 // closes it.
-func (f *adminSettings) open(ctx context.Context) (*administration, error) {
-	if f.AdminListen == "" {
-		if f.InsecureAdminListen {
-			return nil, usageError(errors.New("--insecure-admin-listen without --admin-listen"), "--admin-listen 0.0.0.0:8081")
-		}
+func (s *adminSettings) open(ctx context.Context) (*administration, error) {
+	if s.AdminListen == "" {
 		return nil, nil
 	}
-	l, err := listen(ctx, "--admin-listen", f.AdminListen)
+	l, err := listen(ctx, "--admin-listen", s.AdminListen)
 	if err != nil {
 		return nil, err
-	}
-	if !loopback(l) && !f.InsecureAdminListen {
-		return nil, errors.Join(usageError(fmt.Errorf("--admin-listen %s is not an address of this machine only", l.Addr()),
-			"127.0.0.1:8081, or --insecure-admin-listen"), l.Close())
 	}
 	return &administration{listener: l}, nil
 }

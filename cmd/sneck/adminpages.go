@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,38 +11,37 @@ import (
 )
 
 // pagesURL returns the URL of the pages for administrators, and "" if there can
-// be none. Passwords and cookies never cross a network without TLS.
-func (f *adminSettings) pagesURL(l net.Listener) (string, error) {
-	if f.AdminURL == "" {
-		if !loopback(l) {
-			return "", nil
-		}
-		return "http://" + l.Addr().String(), nil
+// be none.
+func (s *adminSettings) pagesURL(l net.Listener) string {
+	if s.AdminURL == "" && loopback(l) {
+		return "http://" + l.Addr().String()
 	}
-	u, err := url.Parse(f.AdminURL)
+	return s.AdminURL
+}
+
+// wrongPagesURL returns what is wrong with a URL for pages. Passwords and cookies
+// never cross a network without TLS.
+func wrongPagesURL(at string) string {
+	if at == "" {
+		return ""
+	}
+	u, err := url.Parse(at)
 	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return "", usageError(fmt.Errorf("--admin-url %q is not the URL of pages", f.AdminURL), "such as https://admin.example.com")
+		return "is not the URL of pages (hint: such as https://admin.example.com)"
 	}
-	ip := net.ParseIP(u.Hostname())
-	if u.Scheme != "https" && (u.Scheme != "http" || u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())) {
-		return "", usageError(fmt.Errorf("--admin-url %q is not https", f.AdminURL), "http is for this machine only")
+	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return "is not https (hint: http is for this machine only)"
 	}
-	return f.AdminURL, nil
+	return ""
 }
 
 // attachPages adds the pages for administrators, in the manner of those for
 // people, if the server has such.
 func (a *administration) attachPages(set *serverSettings, config *authserver.Config, store database, record recordFunc) error {
-	if a == nil {
-		if set.AdminURL != "" {
-			return usageError(errors.New("--admin-url without --admin-listen"), "--admin-listen 127.0.0.1:8081")
-		}
+	if a == nil || !set.Pages {
 		return nil
 	}
-	at, err := set.pagesURL(a.listener)
-	if err != nil || !set.Pages {
-		return err
-	}
+	at := set.pagesURL(a.listener)
 	if at == "" {
 		config.Logger.Info("there are no pages for administrators", "cause", "--admin-url is missing, and others reach --admin-listen")
 		return nil
