@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -48,7 +47,8 @@ func (e *RouteError) Unwrap() error { return e.Err }
 // cleaned or decoded once more: with an empty segment, "." or "..", a
 // backslash, a semicolon, a control character, or an escaped slash or dot; and
 // one that is under another rule for a router that does not decode it, as some
-// do not. A redirect to the clean path, as ServeMux makes, would tell which
+// do not, that takes no notice of a slash at the end, or none of the case of
+// letters. A redirect to the clean path, as ServeMux makes, would tell which
 // routes there are.
 //
 // A pattern with a host matches by the Host header, which the client sends: a
@@ -67,6 +67,10 @@ type Routes struct {
 type table struct {
 	mux    *http.ServeMux
 	byHost bool // a pattern has a host
+	// folded has the patterns in lower case, and mixed says that some of them
+	// are not so in mux. It is mux if they would conflict.
+	folded *http.ServeMux
+	mixed  bool
 }
 
 // Routes returns the table, or an error that joins a [RouteError] for each
@@ -90,8 +94,8 @@ func (rs *Routes) Replace(routes []Route) error {
 	var errs []error
 	for i, route := range routes {
 		rule, err := rs.guard.rule(route)
-		if err == nil {
-			err = register(t.mux, rule, routes[:i])
+		if err == nil && !register(t.mux, rule.pattern, rule) {
+			err = explain(rule.pattern, routes[:i])
 		}
 		if err != nil {
 			errs = append(errs, &RouteError{i, err})
@@ -101,6 +105,7 @@ func (rs *Routes) Replace(routes []Route) error {
 	if errs != nil {
 		return errors.Join(errs...)
 	}
+	t.fold(routes)
 	rs.table.Store(t)
 	return nil
 }
@@ -155,23 +160,22 @@ func (g *Guard) rule(route Route) (*rule, error) {
 	return &rule{p, route.Pattern, route.Public}, nil
 }
 
-// register adds the rule to the mux. It turns the panic about a pattern that is
-// malformed or conflicts with an earlier one into an error.
-func register(mux *http.ServeMux, r *rule, earlier []Route) (err error) {
-	defer func() {
-		if v := recover(); v == nil {
-			return
+// register adds the rule to the mux and reports whether it could: a mux panics
+// about a pattern that is malformed or conflicts with an earlier one.
+func register(mux *http.ServeMux, pattern string, r *rule) (ok bool) {
+	defer func() { ok = recover() == nil }()
+	mux.Handle(pattern, r)
+	return true
+}
+
+// explain returns what is wrong with a pattern that can not be registered.
+func explain(pattern string, earlier []Route) error {
+	for _, other := range earlier {
+		if conflict(other.Pattern, pattern) {
+			return fmt.Errorf("middleware: pattern %q conflicts with %q: both match some requests, and neither is more specific", pattern, other.Pattern)
 		}
-		for _, other := range earlier {
-			if conflict(other.Pattern, r.pattern) {
-				err = fmt.Errorf("middleware: pattern %q conflicts with %q: both match some requests, and neither is more specific", r.pattern, other.Pattern)
-				return
-			}
-		}
-		err = fmt.Errorf("middleware: pattern %q is malformed (hint: such as \"GET /songs/{id}\", see http.ServeMux)", r.pattern)
-	}()
-	mux.Handle(r.pattern, r)
-	return nil
+	}
+	return fmt.Errorf("middleware: pattern %q is malformed (hint: such as \"GET /songs/{id}\", see http.ServeMux)", pattern)
 }
 
 // conflict reports whether a mux takes both patterns one by one and not
@@ -256,6 +260,9 @@ func (t *table) rule(r *http.Request, method string) (_ *rule, clear bool) {
 		undecoded := &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: raw}}
 		clear = match(t.mux, undecoded) == found
 	}
+	if clear && found != nil {
+		clear = t.plainSpelling(r, found)
+	}
 	if t.byHost && clear {
 		clear = t.plainHost(r, found)
 	}
@@ -296,53 +303,4 @@ func match(mux *http.ServeMux, r *http.Request) *rule {
 	found, _ := mux.Handler(r)
 	matched, _ := found.(*rule)
 	return matched
-}
-
-// plainPath reports whether every reader of the request's path reads the same.
-func plainPath(r *http.Request) bool {
-	p := r.URL.Path
-	if p == "" || p[0] != '/' || r.URL.Opaque != "" || r.Method == http.MethodConnect {
-		return false
-	}
-	for i := range len(p) {
-		switch c := p[i]; {
-		case c < ' ', c == 0x7f, c == '\\', c == ';':
-			return false
-		case c == '%' && len(p) > i+2 && isHex(p[i+1]) && isHex(p[i+2]): // decoded once more, it would be another path
-			return false
-		}
-	}
-	if clean := path.Clean(p); len(clean) != len(p) && (len(clean)+1 != len(p) || p[len(p)-1] != '/' || len(clean) == 1) {
-		return false // but for a slash at the end
-	}
-	raw := r.URL.RawPath // empty unless the path is escaped in an unusual way
-	for i := strings.IndexByte(raw, '%'); i >= 0; {
-		if reserved(raw[i+1:]) {
-			return false
-		}
-		next := strings.IndexByte(raw[i+1:], '%')
-		if next < 0 {
-			break
-		}
-		i += 1 + next
-	}
-	return true
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-}
-
-// reserved reports whether an escape, without its "%", stands for a byte that
-// makes another path of one: a slash, a backslash, a dot, a semicolon or a
-// control character.
-func reserved(escape string) bool {
-	if len(escape) < 2 {
-		return false
-	}
-	switch strings.ToLower(escape[:2]) {
-	case "2f", "5c", "2e", "3b", "7f":
-		return true
-	}
-	return escape[0] == '0' || escape[0] == '1'
 }

@@ -195,6 +195,49 @@ func TestRoutesByUnclearHost(t *testing.T) {
 
 // A preflight request is admitted to where the request that it announces is
 // known, and no further.
+// Handlers that take "/admin/" or "/ADMIN" for "/admin" are common: behind a rule
+// for everything else, those must not be another way in.
+func TestRoutesByUnclearSpelling(t *testing.T) {
+	rs := newRoutes(t, []middleware.Route{
+		{Pattern: "/", Policy: policy(scopes.AnyToken())},
+		{Pattern: "GET /admin", Policy: policy(scopes.All("admin"))},
+		{Pattern: "GET /Users/{ID}", Policy: policy(scopes.All("admin"))},
+		{Pattern: "GET /Users/me", Policy: policy(scopes.AnyToken())},
+		{Pattern: "GET /both", Policy: policy(scopes.All("admin"))},
+		{Pattern: "GET /both/", Policy: policy(scopes.AnyToken())},
+		{Pattern: "GET /files/{rest...}", Policy: policy(scopes.AnyToken())},
+		{Pattern: "GET /exact/{$}", Policy: policy(scopes.AnyToken())},
+		{Pattern: "GET /exact", Policy: policy(scopes.All("admin"))},
+	}, nil)
+	for target, want := range map[string]middleware.Reason{
+		"/else": ok, "/else/": ok, "/ELSE": ok, "/": ok,
+		"/admin": middleware.ReasonScope, "/admin/": middleware.ReasonPath, "/ADMIN": middleware.ReasonPath,
+		"/Admin/": middleware.ReasonPath, "/adminx": ok, "/admin/x": ok,
+		"/Users/7": middleware.ReasonScope, "/users/7": middleware.ReasonPath, "/Users/7/": middleware.ReasonPath,
+		"/Users/Kim": middleware.ReasonScope, "/Users/me": ok, "/Users/ME": middleware.ReasonPath, "/users/me": middleware.ReasonPath,
+		"/both": middleware.ReasonScope, "/both/": ok, "/both/x": ok, "/both/x/": ok,
+		"/files/": ok, "/files/a": ok, "/files/a/": ok, "/files/A/B/": ok,
+		"/exact": middleware.ReasonScope, "/exact/": ok,
+	} {
+		r := request(t, "GET", target)
+		r.Header.Set("Authorization", "Bearer none")
+		d := rs.Check(r)
+		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
+	}
+
+	// Who has routes that differ only in case knows the difference.
+	rs = newRoutes(t, []middleware.Route{
+		{Pattern: "/", Policy: policy(scopes.AnyToken())},
+		{Pattern: "GET /Admin", Policy: policy(scopes.All("admin"))},
+		{Pattern: "GET /admin", Policy: policy(scopes.All("read"))},
+	}, nil)
+	for target, want := range map[string]string{"/Admin": "GET /Admin", "/admin": "GET /admin", "/ADMIN": "/", "/admin/": "", "/ADMIN/": "/"} {
+		r := request(t, "GET", target)
+		r.Header.Set("Authorization", "Bearer none")
+		assert.Equal(t, want, rs.Check(r).Rule, target)
+	}
+}
+
 func TestRoutesAndPreflight(t *testing.T) {
 	ask := func(allow bool, method, target string, changes ...func(*http.Request)) middleware.Decision {
 		rs := newRoutes(t, songs, func(c *middleware.Config) { c.AllowPreflight = allow })

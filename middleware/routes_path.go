@@ -1,0 +1,116 @@
+package middleware
+
+import (
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// plainPath reports whether every reader of the request's path reads the same.
+func plainPath(r *http.Request) bool {
+	p := r.URL.Path
+	if p == "" || p[0] != '/' || r.URL.Opaque != "" || r.Method == http.MethodConnect {
+		return false
+	}
+	for i := range len(p) {
+		switch c := p[i]; {
+		case c < ' ', c == 0x7f, c == '\\', c == ';':
+			return false
+		case c == '%' && len(p) > i+2 && isHex(p[i+1]) && isHex(p[i+2]): // decoded once more, it would be another path
+			return false
+		}
+	}
+	if clean := path.Clean(p); len(clean) != len(p) && (len(clean)+1 != len(p) || p[len(p)-1] != '/' || len(clean) == 1) {
+		return false // but for a slash at the end
+	}
+	raw := r.URL.RawPath // empty unless the path is escaped in an unusual way
+	for i := strings.IndexByte(raw, '%'); i >= 0; {
+		if reserved(raw[i+1:]) {
+			return false
+		}
+		next := strings.IndexByte(raw[i+1:], '%')
+		if next < 0 {
+			break
+		}
+		i += 1 + next
+	}
+	return true
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+// reserved reports whether an escape, without its "%", stands for a byte that
+// makes another path of one: a slash, a backslash, a dot, a semicolon or a
+// control character.
+func reserved(escape string) bool {
+	if len(escape) < 2 {
+		return false
+	}
+	switch strings.ToLower(escape[:2]) {
+	case "2f", "5c", "2e", "3b", "7f":
+		return true
+	}
+	return escape[0] == '0' || escape[0] == '1'
+}
+
+// plainSpelling reports whether the rule of a path is also that of the path in
+// lower case and without a slash at its end, which many handlers take for the
+// same. The slash may matter if the rule is for this very path.
+func (t *table) plainSpelling(r *http.Request, found *rule) bool {
+	p := r.URL.Path
+	usual := t.usual(p)
+	if len(p) > 1 && p[len(p)-1] == '/' && strings.Count(pathOf(found.pattern), "/") != strings.Count(p, "/") {
+		usual = usual[:len(usual)-1]
+	}
+	if usual == p && !t.mixed {
+		return true
+	}
+	other := match(t.folded, &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: usual}})
+	return other == nil || other.pattern == found.pattern
+}
+
+// usual returns the usual spelling of a path or segment.
+func (t *table) usual(s string) string {
+	if t.folded == t.mux {
+		return s
+	}
+	return strings.ToLower(s)
+}
+
+// fold fills in what plainSpelling goes by. If routes differ only in case, that
+// is on purpose, and their handler has to know the difference.
+func (t *table) fold(routes []Route) {
+	t.folded = http.NewServeMux()
+	for _, route := range routes {
+		folded := t.foldPattern(route.Pattern)
+		t.mixed = t.mixed || folded != route.Pattern
+		if !register(t.folded, folded, &rule{pattern: route.Pattern}) {
+			t.folded, t.mixed = t.mux, false
+			return
+		}
+	}
+}
+
+// foldPattern returns a pattern with its path in lower case, but for the names
+// of wildcards, of which there could be two that differ only in case.
+func (t *table) foldPattern(pattern string) string {
+	p := pathOf(pattern)
+	segments := strings.Split(p, "/")
+	for i, s := range segments {
+		if !strings.HasPrefix(s, "{") {
+			segments[i] = t.usual(s)
+		}
+	}
+	return strings.TrimSuffix(pattern, p) + strings.Join(segments, "/")
+}
+
+// pathOf returns the path of a pattern.
+func pathOf(pattern string) string {
+	if i := strings.IndexByte(pattern, '/'); i >= 0 {
+		return pattern[i:]
+	}
+	return ""
+}
