@@ -182,6 +182,9 @@ func (c *Client) Check() error {
 	if extra := c.DefaultScopes.Without(c.Scopes); len(extra) > 0 {
 		bad("DefaultScopes %q are not in Scopes", []string(extra))
 	}
+	if c.DefaultScopes.Has(AdminScope) {
+		bad("DefaultScopes has %q (hint: who needs it asks for it)", AdminScope)
+	}
 	if extra := c.RequiredScopes.Without(c.Scopes); len(extra) > 0 {
 		bad("RequiredScopes %q are not in Scopes", []string(extra))
 	}

@@ -105,8 +105,8 @@ type Config struct {
 	Scopes scopes.Backend
 	// DefaultScopes are granted to a request that names none, unless the
 	// client or the scope backend has defaults of its own. AllScopes stands
-	// for all of them but IntrospectionScope. Each must be one that Scopes
-	// knows.
+	// for all of them but IntrospectionScope and AdminScope. Each must be
+	// one that Scopes knows.
 	DefaultScopes []string
 	// Audience is who the tokens of clients without an audience of their own
 	// are meant for. If it is empty too, such a client gets no token until it
@@ -173,9 +173,12 @@ type Config struct {
 
 const (
 	// AllScopes among the DefaultScopes stands for every scope that there is,
-	// but for IntrospectionScope.
+	// but for IntrospectionScope and AdminScope.
 	AllScopes = "__all__"
 	// IntrospectionScope is the scope of a token that may introspect others.
 	// It has to be asked for by name.
 	IntrospectionScope = "introspection"
+	// AdminScope is the scope of a token that may administer the server: see
+	// package admin. It has to be asked for by name, and is never a default.
+	AdminScope = "sneck:admin"
 )

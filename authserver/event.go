@@ -38,6 +38,9 @@ type Event struct {
 	Reason string `json:"reason,omitempty"`
 	// Count is how many records it is about, if that is not one.
 	Count int64 `json:"count,omitempty"`
+	// By is who did it, if that is an administrator: the subject of whoever
+	// has asked, or what a command calls itself.
+	By string `json:"by,omitempty"`
 }
 
 // An EventKind says what has happened. The names stay the same.
@@ -49,8 +52,9 @@ const (
 	// answered with an access token, and maybe a refresh token.
 	EventTokenIssued    EventKind = "token_issued"
 	EventTokenRefreshed EventKind = "token_refreshed"
-	// EventTokenRevoked: a client has revoked a token, and with it Count
-	// records.
+	// EventTokenRevoked: a client or an administrator has revoked a token, and
+	// with it Count records. Of what an administrator has revoked, the fields
+	// that are set say what was selected.
 	EventTokenRevoked EventKind = "token_revoked"
 	// EventReuseDetected: a code or refresh token was used again, so Count
 	// records of its family are revoked.
@@ -74,10 +78,24 @@ const (
 	EventDeviceApproved  EventKind = "device_approved"
 	EventDeviceDenied    EventKind = "device_denied"
 	// EventClientCreated, EventClientChanged and EventClientDeleted come from
-	// ObserveClients.
+	// ObserveClients, and from package admin. Reason is "secret added" or
+	// "secret retired" if that is what was changed; Count is how many records
+	// of what was issued were revoked.
 	EventClientCreated EventKind = "client_created"
 	EventClientChanged EventKind = "client_changed"
 	EventClientDeleted EventKind = "client_deleted"
+	// EventAccountCreated, EventAccountChanged and EventAccountDeleted: Subject
+	// is the account. Reason says what was changed: "admin" or "no admin".
+	EventAccountCreated EventKind = "account_created"
+	EventAccountChanged EventKind = "account_changed"
+	EventAccountDeleted EventKind = "account_deleted"
+	// EventPasswordChanged: the account of Subject has a new password.
+	EventPasswordChanged EventKind = "password_changed"
+	// EventSessionEnded: Count sessions of Subject were ended.
+	EventSessionEnded EventKind = "session_ended"
+	// EventKeyAdded and EventKeyRetired: Reason is the ID of the signing key.
+	EventKeyAdded   EventKind = "key_added"
+	EventKeyRetired EventKind = "key_retired"
 	// EventSecretUpgraded: the hash of a client's secret was replaced by a
 	// better one of the same secret.
 	EventSecretUpgraded EventKind = "secret_upgraded"
@@ -86,6 +104,11 @@ const (
 	// EventAuditLost: the audit could not take Count events before this one.
 	EventAuditLost EventKind = "audit_lost"
 )
+
+// Record hands on what has happened beside the endpoints of the server: to
+// Config.Observe, and to Config.Audit. It sets the time. With
+// Config.AuditRequired, an error means that it is not on record.
+func (s *Server) Record(ctx context.Context, e Event) error { return s.observe(ctx, e) }
 
 // observe hands an event on. The error is to be answered: the event has to be
 // in the audit, and is not.

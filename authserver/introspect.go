@@ -203,6 +203,10 @@ func unix(t time.Time) int64 {
 	return t.Unix()
 }
 
+// TokenID returns the "jti" of the token, as introspection reports it. It does
+// not lead back to the token or to its key.
+func (r Record) TokenID() string { return publicID(r) }
+
 // publicID names the token of a record as its introspection does.
 func publicID(r Record) string {
 	var extra accessExtra

@@ -206,7 +206,7 @@ func expandDefaults(backend scopes.Backend, names []string) ([]string, error) {
 	var expanded []string
 	for _, name := range names {
 		if name == AllScopes {
-			expanded = append(expanded, known.Without(scopes.Set{IntrospectionScope})...)
+			expanded = append(expanded, known.Without(scopes.Set{IntrospectionScope, AdminScope})...)
 		} else {
 			expanded = append(expanded, name)
 		}
@@ -214,6 +214,9 @@ func expandDefaults(backend scopes.Backend, names []string) ([]string, error) {
 	set, err := scopes.Of(expanded...)
 	if err != nil {
 		return nil, err
+	}
+	if set.Has(AdminScope) {
+		return nil, fmt.Errorf("%q can not be a default (hint: who needs it asks for it)", AdminScope)
 	}
 	if unknown := set.Without(known); len(unknown) > 0 {
 		return nil, fmt.Errorf("%q are not among the scopes %q", []string(unknown), []string(known))

@@ -200,14 +200,7 @@ func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client,
 		}
 		c.Secrets = append(c.Secrets[:len(c.Secrets):len(c.Secrets)], kept)
 	}
-	all, err := s.allScopes(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	if unknown := c.Scopes.Without(all); len(unknown) > 0 {
-		return nil, "", fmt.Errorf("authserver: client %q: Scopes %q are not among the server's %q", c.ID, []string(unknown), []string(all))
-	}
-	errs := []error{c.Check(), s.supports(&c)}
+	errs := []error{c.Check(), s.supports(&c), s.checkScopes(ctx, &c)}
 	for _, uri := range c.RedirectURIs {
 		if err := checkRedirectURI(uri, s.redirectSchemes(&c), s.config.InsecureHTTPRedirects); err != nil {
 			errs = append(errs, fmt.Errorf("authserver: client %q: redirect URI %q: %w", c.ID, uri, err))
@@ -219,10 +212,41 @@ func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client,
 	return &c, plain, nil
 }
 
-func (s *Server) allScopes(ctx context.Context) (scopes.Set, error) {
+// checkScopes refuses scopes that the server does not know, and does not have
+// available to this client either: some backends take whatever is registered.
+func (s *Server) checkScopes(ctx context.Context, c *Client) error {
+	all, err := s.allScopes(ctx)
+	if err != nil {
+		return err
+	}
+	unknown := c.Scopes.Without(all)
+	if len(unknown) == 0 {
+		return nil
+	}
+	available, err := s.config.Scopes.Available(ctx, scopes.Request{ClientID: c.ID, Registered: c.Scopes})
+	if err != nil {
+		return fmt.Errorf("authserver: ask for available scopes: %w", err)
+	}
+	if unknown = unknown.Without(available); len(unknown) > 0 {
+		return fmt.Errorf("authserver: client %q: Scopes %q are not among the server's %q", c.ID, []string(unknown), []string(all))
+	}
+	return nil
+}
+
+// Scopes returns every scope that the server knows, with its text, in the
+// order in which people should see them. It is read-only.
+func (s *Server) Scopes(ctx context.Context) ([]scopes.Described, error) {
 	list, err := s.config.Scopes.All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("authserver: ask for all scopes: %w", err)
+	}
+	return list, nil
+}
+
+func (s *Server) allScopes(ctx context.Context) (scopes.Set, error) {
+	list, err := s.Scopes(ctx)
+	if err != nil {
+		return nil, err
 	}
 	names := make(scopes.Set, len(list))
 	for i, d := range list {

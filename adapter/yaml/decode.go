@@ -319,6 +319,9 @@ func (r *reader) unknown(name *yaml.Node, known []key) {
 	}
 	slices.Sort(names)
 	hint := "the keys are " + strings.Join(names, ", ")
+	if len(names) > 30 { // nobody reads them all
+		hint = fmt.Sprintf("it is like none of the %d keys", len(names))
+	}
 	if near := nearest(name.Value, names); near != "" {
 		hint = "did you mean " + near + "?"
 	}

@@ -55,6 +55,7 @@ const (
 	kindName     authserver.Kind = "account_name"
 	kindPassword authserver.Kind = "password"
 	kindPasskey  authserver.Kind = "passkey"
+	kindAdmin    authserver.Kind = "account_admin"
 
 	// directory is the subject of all accounts' records, to list them by. It
 	// is no subject of a token: those have no spaces.
@@ -100,10 +101,13 @@ func nameKey(username string) authserver.Key {
 	return authserver.KeyOf("account name " + strings.ToLower(username))
 }
 
+func adminKey(id string) authserver.Key { return authserver.KeyOf("account admin " + id) }
+
 func accountFamily(id string) string { return "account " + id }
 
-// checkUsername refuses what people can not tell apart or type.
-func checkUsername(name string) error {
+// CheckUsername returns what is wrong with the name of an account, or nil: people
+// must be able to type it and to tell it apart.
+func CheckUsername(name string) error {
 	if name == "" || len(name) > maxUsername || !utf8.ValidString(name) ||
 		strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
 		return fmt.Errorf("pages: the name must have 1 to %d bytes of visible characters without spaces", maxUsername)
@@ -124,7 +128,7 @@ func CheckPassword(password string) error {
 // Create makes an account. It returns ErrUsernameTaken if there is one with
 // the name, whatever the case of its letters.
 func (a *Accounts) Create(ctx context.Context, username, password string) (*Account, error) {
-	if err := errors.Join(checkUsername(username), CheckPassword(password)); err != nil {
+	if err := errors.Join(CheckUsername(username), CheckPassword(password)); err != nil {
 		return nil, err
 	}
 	account := &Account{ID: "u_" + rand.Text(), Username: username, Created: a.now().UTC().Truncate(time.Second)}
@@ -248,6 +252,81 @@ func (a *Accounts) List(ctx context.Context, limit int) ([]*Account, error) {
 	}
 	slices.SortFunc(accounts, func(a, b *Account) int { return cmp.Compare(strings.ToLower(a.Username), strings.ToLower(b.Username)) })
 	return accounts, nil
+}
+
+// Page returns up to limit accounts whose name or ID contains the text,
+// whatever the case of its letters, and what to begin the next call with; empty
+// if there are no more. The order is always the same, but not that of names. It
+// looks at a bounded number of accounts, so there may be fewer than limit, or
+// none, and more to come.
+func (a *Accounts) Page(ctx context.Context, text, after string, limit int) (page []*Account, next string, err error) {
+	var from authserver.Key
+	if after != "" {
+		from = accountKey(after)
+	}
+	text = strings.ToLower(text)
+	for range maxRecords / maxList {
+		records, err := a.store.List(ctx, kindAccount, authserver.Selector{Subject: directory}, from, maxList)
+		if err != nil {
+			return nil, "", fmt.Errorf("pages: list records: %w", err)
+		}
+		for i, r := range records {
+			account, err := decode[Account](r)
+			if err != nil {
+				return nil, "", err
+			}
+			from, next = r.Key, account.ID
+			if !strings.Contains(strings.ToLower(account.Username), text) && !strings.Contains(strings.ToLower(account.ID), text) {
+				continue
+			}
+			if page = append(page, account); len(page) >= limit {
+				if i == len(records)-1 && len(records) < maxList {
+					next = ""
+				}
+				return page, next, nil
+			}
+		}
+		if len(records) < maxList {
+			return page, "", nil
+		}
+	}
+	return page, next, nil
+}
+
+// SetAdmin says whether an account may administer the server: see package
+// authserver/admin. It returns ErrNoAccount if there is none with the ID.
+func (a *Accounts) SetAdmin(ctx context.Context, id string, admin bool) error {
+	if _, err := a.ByID(ctx, id); err != nil {
+		return err
+	}
+	var err error
+	if admin {
+		err = a.store.Create(ctx, authserver.Record{
+			Key: adminKey(id), Kind: kindAdmin, Family: accountFamily(id), Subject: directory, Issued: a.now(),
+		})
+		if errors.Is(err, authserver.ErrExists) {
+			err = nil
+		}
+	} else {
+		_, err = a.store.Revoke(ctx, authserver.Selector{Key: adminKey(id)})
+	}
+	if err != nil {
+		return fmt.Errorf("pages: change an account: %w", err)
+	}
+	return nil
+}
+
+// Admin reports whether an account may administer the server. It is false if
+// there is none with the ID.
+func (a *Accounts) Admin(ctx context.Context, id string) (bool, error) {
+	record, err := a.store.Get(ctx, adminKey(id))
+	switch {
+	case errors.Is(err, authserver.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("pages: look up an account: %w", err)
+	}
+	return record.Kind == kindAdmin, nil
 }
 
 // SignIn returns the account with this name and password, or ErrWrongPassword.

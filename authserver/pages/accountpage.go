@@ -19,7 +19,7 @@ import (
 // allowed, and where they are signed in.
 type overview struct {
 	Applications []application
-	Sessions     []openSession
+	Sessions     []Session
 	Passkeys     []keptPasskey
 }
 
@@ -34,18 +34,6 @@ type application struct {
 	// Active says that it has access now, Until when that ends; zero for never.
 	Active bool
 	Until  time.Time
-}
-
-// An openSession is somewhere this person is signed in.
-type openSession struct {
-	// Ref names it in forms.
-	Ref string
-	// Agent is the browser, as far as that is known.
-	Agent string
-	// Since is when they signed in, Seen when the session was last renewed.
-	Since, Seen time.Time
-	// Current says that it is this one.
-	Current bool
 }
 
 // statuses are the keys of what can be said after a form was sent.
@@ -128,7 +116,7 @@ func (s *Site) changeAccount(w http.ResponseWriter, r *http.Request, who *sessio
 		}
 		done = "application_revoked"
 	case action == "end-session":
-		if err := s.endSessionOf(ctx, who, r.PostForm.Get("session")); err != nil {
+		if _, err := endSessionOf(ctx, s.config.Store, who.subject(), r.PostForm.Get("session")); err != nil {
 			return err
 		}
 		done = "session_ended"
@@ -144,20 +132,6 @@ func (s *Site) changeAccount(w http.ResponseWriter, r *http.Request, who *sessio
 	}
 	s.seeOther(w, s.base+pathAccount+"?done="+done)
 	return nil
-}
-
-func (s *Site) endSessionOf(ctx context.Context, who *session, ref string) error {
-	sessions, err := list(ctx, s.config.Store, kindSession, authserver.Selector{Subject: who.subject()}, maxRecords)
-	if err != nil {
-		return err
-	}
-	for _, r := range sessions {
-		if familyReference(r.Family) == ref {
-			_, err := s.config.Store.Revoke(ctx, authserver.Selector{Family: r.Family, Subject: who.subject()})
-			return err
-		}
-	}
-	return nil // it has ended meanwhile
 }
 
 func (s *Site) removePasskey(ctx context.Context, who *session, ref string) error {
@@ -245,40 +219,8 @@ func (a *application) add(r authserver.Record) {
 }
 
 // sessions returns where somebody is signed in, this one first.
-func (s *Site) sessions(ctx context.Context, who *session) ([]openSession, error) {
-	records, err := list(ctx, s.config.Store, kindSession, authserver.Selector{Subject: who.subject()}, maxRecords)
-	if err != nil {
-		return nil, err
-	}
-	now := s.config.Now()
-	byFamily := map[string]openSession{}
-	for _, r := range records {
-		if r.ExpiredAt(now) || !r.Spent.IsZero() && r.Family != who.family() {
-			continue
-		}
-		extra, err := decode[sessionExtra](r)
-		if err != nil {
-			return nil, err
-		}
-		o := openSession{
-			Ref: familyReference(r.Family), Agent: agentName(extra.Agent), Since: time.Unix(extra.SignedIn, 0),
-			Seen: r.Issued, Current: r.Family == who.family(),
-		}
-		if before, ok := byFamily[r.Family]; !ok || before.Seen.Before(o.Seen) {
-			byFamily[r.Family] = o
-		}
-	}
-	var open []openSession
-	for _, o := range byFamily {
-		open = append(open, o)
-	}
-	slices.SortFunc(open, func(a, b openSession) int {
-		if a.Current != b.Current {
-			return cmp.Compare(strconv.FormatBool(b.Current), strconv.FormatBool(a.Current))
-		}
-		return cmp.Or(b.Seen.Compare(a.Seen), cmp.Compare(a.Ref, b.Ref))
-	})
-	return open, nil
+func (s *Site) sessions(ctx context.Context, who *session) ([]Session, error) {
+	return listSessions(ctx, s.config.Store, s.config.Now(), who.subject(), who.family())
 }
 
 // servePassword changes a password.

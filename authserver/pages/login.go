@@ -397,7 +397,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, old *session, page
 	username, password := strings.TrimSpace(r.PostForm.Get("username")), r.PostForm.Get("password")
 	page.Username = hint(username)
 	var known *Account
-	if s.accounts != nil && checkUsername(username) == nil {
+	if s.accounts != nil && CheckUsername(username) == nil {
 		var err error
 		if known, err = s.accounts.ByName(ctx, username); err != nil && !errors.Is(err, ErrNoAccount) {
 			return nil, err

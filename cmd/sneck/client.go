@@ -12,7 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -102,15 +105,28 @@ type createClientCommand struct {
 	JWKSURI    string        `name:"jwks-uri" placeholder:"URL" help:"Where these can be had instead."`
 	JSON       bool          `name:"json" help:"Print a JSON object."`
 
+	configFlag
 	sealFlags
 	auditFlags
+	kong.Plugins // the flags of the settings for clients
+
+	flags *settings.Flags
+}
+
+// newCreateClientCommand returns a command that has flags.
+func newCreateClientCommand() createClientCommand {
+	c := createClientCommand{flags: settings.NewFlags(defaultSettings().clientSettings, "sealing-key")}
+	c.Plugins = kong.Plugins{c.flags.Plugin()}
+	return c
 }
 
 // Help is printed below the flags.
 func (*createClientCommand) Help() string {
 	return `An application gets scopes and the audience of its tokens, an API the right to
 introspect the tokens that are meant for it. The server need not be running,
-and may be. The secret is printed once; the database has only its digest.
+and may be. The secret is printed once; the database has only its digest. How
+it and the ID are made up, and which redirect URIs there can be, the settings of
+the server say: give it the same --config and environment.
 
 Examples:
 
@@ -160,7 +176,7 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 	}
 
 	// What is wrong is said before there is a database.
-	server, err := c.registrar(described)
+	server, err := c.registrar(con, described)
 	if err != nil {
 		return err
 	}
@@ -204,10 +220,20 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 }
 
 // registrar returns a server that checks and completes clients, and no more.
-func (c *createClientCommand) registrar(described []scopes.Described) (*authserver.Server, error) {
-	sealer, err := c.sealer()
+func (c *createClientCommand) registrar(con *console, described []scopes.Described) (*authserver.Server, error) {
+	sources, err := c.sources(con.env, c.flags)
 	if err != nil {
 		return nil, err
+	}
+	sources.Flags["data"] = []string{c.Data}
+	for name, path := range map[string]string{"sealing-key": c.SealingKey, "audit": c.Audit} {
+		if path != "" {
+			sources.Flags[name] = []string{path}
+		}
+	}
+	set, like, err := loadServer(sources)
+	if err != nil {
+		return nil, mistakenError(err)
 	}
 	// The keys are those of the server that will run.
 	_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -219,10 +245,15 @@ func (c *createClientCommand) registrar(described []scopes.Described) (*authserv
 		return nil, err
 	}
 	memory := authserver.NewMemory()
-	return authserver.New(authserver.Config{
+	config := authserver.Config{
 		Issuer: "https://localhost", Store: memory, Clients: memory, Scopes: scopes.Static{List: described},
-		Sealer: sealer, Keys: keys,
-	})
+		Sealer: like.Sealer, Keys: keys, RedirectSchemes: like.RedirectSchemes, InsecureHTTPRedirects: like.InsecureHTTPRedirects,
+		ClientID: like.ClientID, ClientSecret: like.ClientSecret, ClientSecretLength: like.ClientSecretLength, SecretPeppers: like.SecretPeppers,
+	}
+	if set.ScopeBackend == "static" {
+		config.Scopes = like.Scopes
+	}
+	return authserver.New(config)
 }
 
 // grants returns how the client gets tokens: for the people who use it, or for

@@ -120,16 +120,19 @@ func (c *guardCommand) load(con *console) (*guardSettings, *settings.Loaded, err
 	return s, loaded, nil
 }
 
-// checkGuard returns what is wrong with a file for "sneck guard", with its place,
+// checkGuard returns what is in force, and what is wrong with it, with its place,
 // as far as that does not depend on the machine that it is for: no network is
 // used and no secret read, but the file with routes is.
-func checkGuard(file string, data []byte) error {
+func checkGuard(sources settings.Sources) ([]settings.InForce, error) {
 	s := newGuardSettings()
-	loaded, _ := settings.Load(s, settings.Sources{File: file, Data: data}) // mistakes stay in there
+	loaded, _ := settings.Load(s, sources) // mistakes stay in there
 	b := &guardBuilder{guardSettings: s, mistake: loaded.Wrong, offline: true, logger: slog.New(slog.DiscardHandler)}
 	defer b.close()
 	_, err := b.service()
-	return errors.Join(loaded.Err(), err)
+	if mistakes := loaded.Err(); mistakes != nil {
+		return loaded.InForce(s), mistakes
+	}
+	return loaded.InForce(s), err
 }
 
 // guardSchema is the JSON Schema of files for "sneck guard".

@@ -14,8 +14,10 @@ type Flags struct {
 	values   reflect.Value // a pointer to a struct with a field for each
 }
 
-// NewFlags returns flags for the settings of a struct. Those whose first flag is
-// among the others are left out: the command has them itself.
+// NewFlags returns flags for the settings of a struct, which holds the defaults.
+// Those whose first flag is among the others are left out: the command has them
+// itself. The help tells the name of a variable only where it does not follow
+// from that of the flag.
 func NewFlags(v any, others ...string) *Flags {
 	f := &Flags{}
 	var fields []reflect.StructField
@@ -25,7 +27,7 @@ func NewFlags(v any, others ...string) *Flags {
 		}
 		f.settings = append(f.settings, s)
 		fields = append(fields, reflect.StructField{
-			Name: fmt.Sprintf("F%d", len(fields)), Type: s.flagType(), Tag: reflect.StructTag(s.flagTag()),
+			Name: fmt.Sprintf("F%d", len(fields)), Type: s.flagType(), Tag: reflect.StructTag(s.flagTag(Text(s.Value(v)))),
 		})
 	}
 	f.values = reflect.New(reflect.StructOf(fields))
@@ -68,7 +70,7 @@ func (s *Setting) flagType() reflect.Type {
 }
 
 // flagTag returns what the parser wants to know of a flag.
-func (s *Setting) flagTag() string {
+func (s *Setting) flagTag(standard string) string {
 	var b strings.Builder
 	add := func(key, value string) {
 		if value != "" {
@@ -77,9 +79,18 @@ func (s *Setting) flagTag() string {
 	}
 	add("name", s.Flags[0])
 	add("aliases", strings.Join(s.Flags[1:], ","))
-	add("group", s.Group)
+	if s.Group != "" {
+		add("group", s.Group+":")
+	}
 	add("placeholder", s.value())
-	add("help", strings.ReplaceAll(sentence(s.Doc), "$", "$$")+" ($$"+s.Variables[0]+")")
+	help := sentence(s.Doc)
+	if standard != "" && standard != "false" {
+		help += " (default " + standard + ")"
+	}
+	if s.Variables[0] != variable(strings.ReplaceAll(s.Flags[0], "-", "_")) {
+		help += " ($" + s.Variables[0] + ")"
+	}
+	add("help", strings.ReplaceAll(help+".", "$", "$$"))
 	if s.isBool() {
 		b.WriteString(`negatable:"" `)
 	} else if s.many() {

@@ -30,7 +30,7 @@ type Setting struct {
 	Variables, Flags []string
 	// Group, Doc, Placeholder and Go are the tags of these names: under which
 	// heading the help has it, what it does, what its value is called, and
-	// which field of the library it sets.
+	// which field of the library it sets, behind that of the struct it is in.
 	Group, Doc, Placeholder, Go string
 
 	field reflect.StructField
@@ -53,10 +53,10 @@ func Of(v any) []Setting {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	return collect(t, nil, nil, "")
+	return collect(t, nil, nil, "", "")
 }
 
-func collect(t reflect.Type, keys []string, index []int, group string) []Setting {
+func collect(t reflect.Type, keys []string, index []int, group, in string) []Setting {
 	var list []Setting
 	for _, f := range reflect.VisibleFields(t) {
 		name, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
@@ -68,24 +68,38 @@ func collect(t reflect.Type, keys []string, index []int, group string) []Setting
 		}
 		path := append(keys[:len(keys):len(keys)], name)
 		at := append(index[:len(index):len(index)], f.Index...)
-		heading := f.Tag.Get("group")
+		heading := heading(t, f)
 		if heading == "" {
 			heading = group
 		}
+		field := f.Tag.Get("go")
+		if in != "" && field != "" {
+			field = in + "." + field
+		}
 		if isMapping(f.Type) {
-			list = append(list, collect(f.Type, path, at, heading)...)
+			list = append(list, collect(f.Type, path, at, heading, field)...)
 			continue
 		}
-		list = append(list, setting(f, path, at, heading))
+		list = append(list, setting(f, path, at, heading, field))
 	}
 	return list
 }
 
-func setting(f reflect.StructField, path []string, index []int, group string) Setting {
+// heading returns the group of a field: its own, or that of the embedded struct
+// that has it.
+func heading(t reflect.Type, f reflect.StructField) string {
+	group := f.Tag.Get("group")
+	for i := len(f.Index) - 1; i > 0 && group == ""; i-- {
+		group = t.FieldByIndex(f.Index[:i]).Tag.Get("group")
+	}
+	return group
+}
+
+func setting(f reflect.StructField, path []string, index []int, group, goField string) Setting {
 	s := Setting{
 		Key: strings.Join(path, "."), Also: split(f.Tag.Get("also")), Variables: []string{variable(strings.Join(path, "_"))},
 		Flags: split(f.Tag.Get("flag")),
-		Group: group, Doc: f.Tag.Get("doc"), Placeholder: f.Tag.Get("placeholder"), Go: f.Tag.Get("go"),
+		Group: group, Doc: f.Tag.Get("doc"), Placeholder: f.Tag.Get("placeholder"), Go: goField,
 		field: f, index: index,
 	}
 	s.Flags = appendNew(s.Flags, flag(strings.Join(path, "-")))
