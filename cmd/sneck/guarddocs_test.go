@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
 // The files that docs/guard.md and the help show can be used as they are.
@@ -17,11 +19,13 @@ func TestGuardDocs(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(docs), -1)
 	require.Len(t, blocks, 3)
 	for _, block := range blocks {
-		require.NoError(t, checkGuard("docs/guard.md", []byte(block[1])))
+		_, err := checkGuard(settings.Sources{File: "docs/guard.md", Data: []byte(block[1])})
+		require.NoError(t, err)
 	}
 	_, shown, found := strings.Cut((&guardCommand{}).Help(), "with a guard.yaml such as\n")
 	require.True(t, found)
-	require.NoError(t, checkGuard("help", []byte(strings.ReplaceAll(shown, "\n    ", "\n"))))
+	_, err = checkGuard(settings.Sources{File: "help", Data: []byte(strings.ReplaceAll(shown, "\n    ", "\n"))})
+	require.NoError(t, err)
 
 	var keys []string
 	for _, key := range regexp.MustCompile("`([a-z]+_[a-z_]+)`").FindAllStringSubmatch(string(docs), -1) {
