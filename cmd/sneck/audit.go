@@ -297,6 +297,15 @@ func (r *recorder) use(ctx context.Context, s *authserver.Server) error {
 // reopenOnSignal has the log go on in a new file when the process gets SIGHUP,
 // until ctx is done.
 func reopenOnSignal(ctx context.Context, log *audit.Log, failed func(error)) {
+	onHangup(ctx, func() {
+		if err := log.Reopen(); err != nil {
+			failed(err)
+		}
+	})
+}
+
+// onHangup has f called when the process gets SIGHUP, until ctx is done.
+func onHangup(ctx context.Context, f func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
 	go func() {
@@ -306,9 +315,7 @@ func reopenOnSignal(ctx context.Context, log *audit.Log, failed func(error)) {
 			case <-ctx.Done():
 				return
 			case <-signals:
-				if err := log.Reopen(); err != nil {
-					failed(err)
-				}
+				f()
 			}
 		}
 	}()

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -147,21 +145,11 @@ func settingsError(con *console, err error) error {
 // reloadOnSignal has the file with routes read again when the process gets
 // SIGHUP, until ctx is done.
 func reloadOnSignal(ctx context.Context, routes *yaml.File, logger *slog.Logger) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP)
-	go func() {
-		defer signal.Stop(signals)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-signals:
-			}
-			if err := routes.Reload(); err != nil {
-				logger.Error("routes not replaced, the former ones are in force", "error", err)
-			} else {
-				logger.Info("routes replaced")
-			}
+	onHangup(ctx, func() {
+		if err := routes.Reload(); err != nil {
+			logger.Error("routes not replaced, the former ones are in force", "error", err)
+		} else {
+			logger.Info("routes replaced")
 		}
-	}()
+	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/sneckauth/sneck"
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authtest"
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -278,9 +279,10 @@ dpop: optional
 dpop_external_url: https://api.example.com
 dpop_nonce_key_file: /nowhere/nonce
 `, server.URL, strings.TrimPrefix(server.URL, "http://"))
-	require.NoError(t, checkGuard("guard.yaml", []byte(config)))
+	_, err := checkGuard(settings.Sources{File: "guard.yaml", Data: []byte(config)})
+	require.NoError(t, err)
 	assert.False(t, asked.Load())
-	err := checkGuard("guard.yaml", []byte(config+"realm: \"\\u00fc\"\n"))
+	_, err = checkGuard(settings.Sources{File: "guard.yaml", Data: []byte(config + "realm: \"\\u00fc\"\n")})
 	require.EqualError(t, err, "guard.yaml:13:8: has characters outside of printable ASCII")
 
 	var schema map[string]any
