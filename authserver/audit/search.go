@@ -57,15 +57,19 @@ func words(e Entry) string {
 func (q Query) marks() [][]byte {
 	var marks [][]byte
 	for _, value := range []string{q.Client, q.Subject, q.Token, q.Family, q.By} {
-		// Other characters may be escaped in more than one way.
-		plain := func(r rune) bool {
-			return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:/", r)
-		}
-		if value != "" && !strings.ContainsFunc(value, func(r rune) bool { return !plain(r) }) {
+		if value != "" && plain(value) {
 			marks = append(marks, []byte(`"`+value+`"`))
 		}
 	}
 	return marks
+}
+
+// plain reports whether a line holds the text as it is: other characters may be
+// escaped in more than one way, and spaces may stand between scopes.
+func plain(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.:/", r)
+	})
 }
 
 // Found is what Search has found.
@@ -100,6 +104,9 @@ const (
 // there may be fewer entries than limit, or none, and more to come.
 func Search(ctx context.Context, path string, q Query, after string, limit int) (*Found, error) {
 	s := search{ctx: ctx, query: q, marks: q.marks(), limit: limit, left: cmp.Or(q.Scan, defaultScan)}
+	if plain(q.Text) {
+		s.text = []byte(strings.ToLower(q.Text))
+	}
 	files, err := s.open(path)
 	defer func() {
 		for _, f := range files {
@@ -134,6 +141,7 @@ type search struct {
 	ctx   context.Context
 	query Query
 	marks [][]byte
+	text  []byte // that is in the line, whatever the case of letters
 	limit int
 	left  int64 // how many bytes may still be looked at
 	found Found
@@ -232,7 +240,7 @@ func (s *search) in(f logFile, offset int64) (done bool, err error) {
 			s.found.Next = fmt.Sprintf("%s.%d", f.id, at+int64(len(line))+1)
 			return true, nil
 		}
-		if slices.ContainsFunc(s.marks, func(mark []byte) bool { return !bytes.Contains(line, mark) }) {
+		if !s.mayHave(line) {
 			continue
 		}
 		e, parseErr := parseEntry(line)
@@ -249,6 +257,12 @@ func (s *search) in(f logFile, offset int64) (done bool, err error) {
 		}
 	}
 	return err != nil, err
+}
+
+// mayHave reports whether a line is worth being parsed.
+func (s *search) mayHave(line []byte) bool {
+	return !slices.ContainsFunc(s.marks, func(mark []byte) bool { return !bytes.Contains(line, mark) }) &&
+		(len(s.text) == 0 || bytes.Contains(bytes.ToLower(line), s.text))
 }
 
 // chunk is how much is read at a time, in bytes.

@@ -87,6 +87,7 @@ func TestSearch(t *testing.T) {
 			"until":       {audit.Query{Until: at(30)}, func(i int) bool { return i < 30 }},
 			"both":        {audit.Query{Since: at(100), Until: at(103)}, func(i int) bool { return i >= 100 && i < 103 }},
 			"text":        {audit.Query{Text: "PERSON 89"}, func(i int) bool { return i == 89 }},
+			"no text":     {audit.Query{Text: "nobody"}, func(int) bool { return false }},
 			"in audience": {audit.Query{Text: "https://notes.EXAMPLE", Since: at(299)}, func(i int) bool { return i == 299 }},
 			"address":     {audit.Query{Text: "192.0.2.7", Until: at(1)}, func(i int) bool { return i == 0 }},
 		} {
