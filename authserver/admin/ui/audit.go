@@ -124,21 +124,3 @@ func (v *visit) entries(found []audit.Entry) (cards []card) {
 	}
 	return cards
 }
-
-// latelyCount is how much the first page has of the audit log.
-const latelyCount = 5
-
-// lately returns what happened last, if there is an audit log.
-func (v *visit) lately() ([]section, error) {
-	found, err := v.ops.AuditSearch(v.Context(), audit.Query{}, "", latelyCount)
-	if errors.Is(err, admin.ErrAbsent) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return []section{{
-		ID: "lately", Title: v.t("admin.overview.lately"), Empty: v.t("admin.audit.empty"), Cards: v.entries(found.Entries),
-		Links: []link{{Text: v.t("admin.overview.all"), URL: v.path("audit")}},
-	}}, nil
-}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -78,16 +79,24 @@ func TestSecretIsForOne(t *testing.T) {
 		return strings.TrimPrefix(shown.String(), w.url)
 	}
 	one, two, three := create("one"), create("two"), create("three")
+	late := create("late")
 	root.client.CheckRedirect = client
 	assert.Empty(t, secret(alice.get(one)), "not for another person")
 	assert.Empty(t, secret(root.get(strings.Replace(two, "id=two", "id=one", 1))), "not for another client")
 	assert.Empty(t, secret(root.get("/admin/client?id=three&shown=AAAA")))
-	assert.NotEmpty(t, secret(root.get(three)))
-	records, err := w.memory.List(t.Context(), "", authserver.Selector{Subject: w.root.ID}, authserver.Key{}, 100)
+	waiting, err := w.memory.List(t.Context(), "shown_once", authserver.Selector{Subject: w.root.ID}, authserver.Key{}, 100)
 	require.NoError(t, err)
-	for _, r := range records {
-		assert.NotContains(t, fmt.Sprintf("%s", r.Extra), "secret")
+	shownOnce := secret(root.get(three))
+	require.NotEmpty(t, shownOnce)
+	require.NotEmpty(t, waiting)
+	for _, r := range waiting {
+		assert.NotContains(t, string(r.Extra), shownOnce)
 	}
+	left, err := w.memory.List(t.Context(), "shown_once", authserver.Selector{Subject: w.root.ID}, authserver.Key{}, 100)
+	require.NoError(t, err)
+	assert.Len(t, left, len(waiting)-1, "it is gone")
+	w.ahead.Store(int64(3 * time.Minute))
+	assert.Empty(t, secret(root.get(late)), "it took too long")
 }
 
 func TestChangeAClient(t *testing.T) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -223,6 +225,27 @@ func TestBelowAPath(t *testing.T) {
 	assert.Contains(t, got.body, `href="/ops/auth/assets/admin.css?v=`)
 	got = root.post("/admin/client/delete?id=app")
 	assert.Equal(t, "/admin/clients?done=client_deleted", got.path)
+}
+
+// Files of an operator replace those of the pages. A language that knows nothing
+// of administration has its texts in English.
+func TestFilesOfYourOwn(t *testing.T) {
+	texts, err := os.ReadFile("../../pages/files/en.json")
+	require.NoError(t, err)
+	french := strings.Replace(string(texts), "{", `{"admin.nav.clients": "Les clients",`, 1)
+	w := newWorld(t, func(s *settings) {
+		s.files = fstest.MapFS{
+			"fr.json":   {Data: []byte(strings.ReplaceAll(french, `"Sign out"`, `"Déconnexion"`))},
+			"admin.css": {Data: []byte("p{color:red}")},
+		}
+	})
+	root := w.as(t, "root")
+	root.header.Set("Accept-Language", "fr")
+	got := root.get("/admin/people")
+	for _, want := range []string{`<html lang="fr">`, ">Les clients<", ">Déconnexion<", "<h1>People</h1>"} {
+		assert.Contains(t, got.body, want)
+	}
+	assert.Equal(t, "p{color:red}", root.get("/assets/admin.css").body)
 }
 
 func TestConfigMistakes(t *testing.T) {

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 
 	"github.com/sneckauth/sneck/authserver/admin"
@@ -117,53 +116,4 @@ func aboutTokens(v *visit) ([]fact, string, error) {
 func revokeTokens(v *visit) (string, []string, error) {
 	_, err := v.ops.RevokeTokens(v.Context(), v.selected())
 	return "tokens", v.back(), err
-}
-
-// scopes lists what tokens can allow.
-func (v *visit) scopes() error {
-	all, err := v.ops.Scopes(v.Context())
-	if err != nil {
-		return err
-	}
-	l := list{}
-	for _, s := range all {
-		l.Cards = append(l.Cards, card{Title: s.Name, Facts: v.facts("admin.scopes.text", s.Text), Links: []link{
-			{Text: v.t("admin.scopes.clients"), URL: v.path("clients", "text", s.Name), Label: v.t("admin.scopes.clients_of", s.Name)},
-		}})
-	}
-	return v.showList("admin.scopes", l, "")
-}
-
-// overview is the first page.
-func (v *visit) overview() error {
-	d := detailPage{Title: v.t("admin.overview.title"), Lead: v.t("admin.overview.lead", v.Account.Username)}
-	clients, next, err := v.ops.Clients(v.Context(), "", "", admin.MaxPage)
-	if err != nil {
-		return err
-	}
-	d.Facts = append(d.Facts, fact{v.t("admin.nav.clients"), count(len(clients), next), v.path("clients")})
-	people, next, err := v.ops.Accounts(v.Context(), "", "", pageSize)
-	switch {
-	case err == nil:
-		d.Facts = append(d.Facts, fact{v.t("admin.nav.people"), count(len(people), next), v.path("people")})
-	case !errors.Is(err, admin.ErrAbsent):
-		return err
-	}
-	keys, err := v.ops.Keys(v.Context())
-	switch {
-	case err == nil:
-		for _, k := range keys {
-			if k.State == admin.StateSigning {
-				d.Facts = append(d.Facts, fact{v.t("admin.overview.signing"), k.ID + " (" + k.Algorithm + ")", v.path("keys")})
-			}
-		}
-	case !errors.Is(err, admin.ErrAbsent):
-		return err
-	}
-	lately, err := v.lately()
-	if err != nil {
-		return err
-	}
-	d.Sections = lately
-	return v.show(http.StatusOK, "admin-detail", d)
 }

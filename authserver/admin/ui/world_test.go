@@ -4,6 +4,7 @@ import (
 	"context"
 	"html"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -73,6 +74,7 @@ type settings struct {
 	ui     ui.Config
 	admin  admin.Config
 	less   *admin.Operations // instead
+	files  fs.FS
 }
 
 func newWorld(t testing.TB, change ...func(*settings)) *world {
@@ -108,7 +110,7 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	if s.less != nil {
 		s.ui.Operations = s.less
 	}
-	s.ui.Pages = pages.Config{Issuer: w.url, InsecureHTTP: true, Store: w.memory, Clients: w.memory, Title: "Example", Now: now}
+	s.ui.Pages = pages.Config{Issuer: w.url, InsecureHTTP: true, Store: w.memory, Clients: w.memory, Title: "Example", Now: now, Files: s.files}
 	handler, err = ui.New(s.ui)
 	require.NoError(t, err)
 
