@@ -3,15 +3,16 @@ package main
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/authserver/admin"
 )
 
 // keysCommands are "sneck keys …".
@@ -79,10 +80,11 @@ func readFile(path string) ([]byte, error) {
 
 // A ringFlags says where the keys are.
 type ringFlags struct {
-	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
+	dataFlags
 	sealFlags
 	unsealedFlag
-	JSON bool `name:"json" help:"Print JSON."`
+	auditFlags
+	jsonFlag
 }
 
 // open opens the database and its key ring.
@@ -111,35 +113,6 @@ func (f *ringFlags) open(ctx context.Context, create bool, algorithm string) (da
 		return nil, nil, errors.Join(err, store.Close())
 	}
 	return store, ring, nil
-}
-
-// A keyRecord is what is printed of a key.
-type keyRecord struct {
-	ID        string    `json:"kid"`
-	Algorithm string    `json:"alg"`
-	State     string    `json:"state"`
-	Published time.Time `json:"published"`
-	Signs     time.Time `json:"signs"`
-	Retires   time.Time `json:"retires,omitzero"`
-	Gone      time.Time `json:"gone,omitzero"`
-}
-
-// The states of a key.
-const (
-	stateWaiting = "waiting"
-	stateSigning = "signing"
-	stateRetired = "retired"
-)
-
-func keyRecordOf(k authserver.RingKey, now time.Time) keyRecord {
-	r := keyRecord{k.ID, k.Algorithm, stateSigning, k.Published.UTC(), k.Signs.UTC(), k.Retires.UTC(), k.Gone.UTC()}
-	switch {
-	case now.Before(k.Signs):
-		r.State = stateWaiting
-	case !k.Retires.IsZero() && !now.Before(k.Retires):
-		r.State = stateRetired
-	}
-	return r
 }
 
 func utc(t time.Time) string {
@@ -174,30 +147,27 @@ func (c *listKeysCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	out := listing{con: con, json: c.JSON, paint: paintState,
+		header: []string{"KEY", "ALGORITHM", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"}}
 	now := time.Now()
-	records := make([]keyRecord, len(keys))
-	for i, k := range keys {
-		records[i] = keyRecordOf(k, now)
-	}
-	if c.JSON {
-		return json.NewEncoder(con.out).Encode(records)
-	}
-	colours := paletteFor(con.out, con.env)
-	rows := [][]string{{"KEY", "ALGORITHM", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"}}
-	for _, r := range records {
-		rows = append(rows, []string{r.ID, r.Algorithm, r.State, utc(r.Signs), utc(r.Retires), utc(r.Gone)})
-	}
-	return writeGrid(con.out, rows, func(row, column int, text string) string {
-		switch {
-		case row == 0:
-			return colours.bold(text)
-		case column == 2 && strings.TrimSpace(text) == stateSigning:
-			return colours.green(text)
-		case column == 2:
-			return colours.faint(text)
+	for _, k := range keys {
+		r := admin.KeyOf(k, now)
+		if err := out.add(r, r.ID, r.Algorithm, r.State, utc(r.Signs), utc(r.Retires), utc(r.Gone)); err != nil {
+			return err
 		}
-		return text
-	})
+	}
+	return out.end()
+}
+
+// paintState shows which keys sign.
+func paintState(colours palette, column int, cell string) string {
+	switch {
+	case column != 2:
+		return cell
+	case strings.TrimSpace(cell) == admin.StateSigning:
+		return colours.green(cell)
+	}
+	return colours.faint(cell)
 }
 
 // A rotateKeyCommand is "sneck keys rotate".
@@ -235,13 +205,21 @@ func (f *ringFlags) rotate(ctx context.Context, con *console, key *authserver.Si
 	if err != nil {
 		return err
 	}
-	record := keyRecordOf(added, time.Now())
-	if f.JSON {
-		err = json.NewEncoder(con.out).Encode(record)
-	} else {
-		_, err = fmt.Fprintf(con.out, "added key %s (%s), which signs from %s\n", printable(record.ID), record.Algorithm, utc(record.Signs))
+	record := admin.KeyOf(added, time.Now())
+	return errors.Join(
+		f.record(ctx, authserver.EventKeyAdded, added.ID),
+		writeDone(con, f.JSON, record, fmt.Sprintf("added key %s (%s), which signs from %s", printable(record.ID), record.Algorithm, utc(record.Signs))),
+		store.Close())
+}
+
+// record adds to the audit log, if there is one, what was done to a key.
+func (f *ringFlags) record(ctx context.Context, kind authserver.EventKind, id string) error {
+	log, err := f.auditFlags.open()
+	if log == nil {
+		return err
 	}
-	return errors.Join(err, store.Close())
+	event := authserver.Event{Kind: kind, Reason: id, By: operatorName, Time: time.Now().UTC()}
+	return errors.Join(log.Record(context.WithoutCancel(ctx), event), log.Close())
 }
 
 // An addKeyCommand is "sneck keys add".
@@ -278,6 +256,7 @@ func (c *addKeyCommand) Run(ctx context.Context, con *console) error {
 type retireKeyCommand struct {
 	ID string `arg:"" name:"key" help:"Key ID, as \"sneck keys list\" prints it."`
 	ringFlags
+	yesFlag
 }
 
 // Help is printed below the flags.
@@ -301,19 +280,30 @@ func (c *retireKeyCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	defer store.Close()
+	keys, err := ring.List(ctx)
+	if err != nil {
+		return err
+	}
+	noKey := fmt.Errorf("there is no key %q in %s (hint: sneck keys list)", c.ID, dataName(c.Data))
+	if !slices.ContainsFunc(keys, func(k authserver.RingKey) bool { return k.ID == c.ID }) {
+		return noKey
+	}
+	what := fmt.Sprintf("This takes back key %s, one of %d, and all tokens that it signed", printable(c.ID), len(keys))
+	if err := c.confirm(ctx, con, what); err != nil {
+		return err
+	}
 	err = ring.Retire(ctx, c.ID)
 	if errors.Is(err, authserver.ErrNoSuchKey) {
-		return fmt.Errorf("there is no key %q in %s (hint: sneck keys list)", c.ID, c.Data)
+		return noKey
 	}
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		err = json.NewEncoder(con.out).Encode(map[string]string{"kid": c.ID, "state": "gone"})
-	} else {
-		_, err = fmt.Fprintf(con.out, "retired key %s, and all tokens that it signed\n", printable(c.ID))
-	}
-	return errors.Join(err, store.Close())
+	return errors.Join(
+		c.record(ctx, authserver.EventKeyRetired, c.ID),
+		writeDone(con, c.JSON, map[string]string{"kid": c.ID, "state": "gone"},
+			fmt.Sprintf("retired key %s, and all tokens that it signed", printable(c.ID))),
+		store.Close())
 }
 
 // keysFlags say which keys a server signs with.

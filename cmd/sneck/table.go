@@ -22,14 +22,19 @@ func (t *table) add(name, value string) {
 }
 
 // write prints the values below one another.
-func (t table) write(w io.Writer) error {
+func (t table) write(w io.Writer) error { return t.paint(w, false) }
+
+// show is a write that may colour the names.
+func (t table) show(con *console) error { return t.paint(con.out, paletteFor(con.out, con.env)) }
+
+func (t table) paint(w io.Writer, colours palette) error {
 	width := 0
 	for _, row := range t {
 		width = max(width, utf8.RuneCountInString(row[0]))
 	}
 	var b strings.Builder
 	for _, row := range t {
-		b.WriteString(pad(row[0], width+2))
+		b.WriteString(colours.faint(pad(row[0], width+2)))
 		b.WriteString(printable(row[1]))
 		b.WriteByte('\n')
 	}
@@ -40,7 +45,13 @@ func (t table) write(w io.Writer) error {
 // writeGrid prints rows whose columns begin below one another. paint may colour
 // a cell, and must not change its width.
 func writeGrid(w io.Writer, rows [][]string, paint func(row, column int, text string) string) error {
-	var widths []int
+	return writeColumns(w, rows, new([]int), paint)
+}
+
+// writeColumns is a writeGrid that keeps how wide the columns are, for the rows
+// that come later.
+func writeColumns(w io.Writer, rows [][]string, kept *[]int, paint func(row, column int, text string) string) error {
+	widths := *kept
 	for _, row := range rows {
 		for i, cell := range row {
 			if i == len(widths) {
@@ -49,6 +60,7 @@ func writeGrid(w io.Writer, rows [][]string, paint func(row, column int, text st
 			widths[i] = max(widths[i], utf8.RuneCountInString(printable(cell)))
 		}
 	}
+	*kept = widths
 	var b strings.Builder
 	for i, row := range rows {
 		for j, cell := range row {

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"reflect"
+)
+
+// An updateClientCommand is "sneck client update".
+type updateClientCommand struct {
+	ID string `arg:"" help:"Client identifier."`
+	operatorFlags
+	clientFields
+}
+
+// Help is printed below the flags.
+func (*updateClientCommand) Help() string {
+	return `What is given replaces what there was, lists as a whole; what is empty is taken
+away. Secrets stay as they are: see "sneck client secret". A running server
+notices at once. Tokens that were issued already stay as they are.
+
+Examples:
+
+    sneck client update app --data ./data --scope "notes:read notes:write" --token-ttl 5m
+    sneck client update app --data ./data --name "" --no-dpop-bound
+    sneck client update app --data ./data --grant client_credentials --grant refresh_token
+`
+}
+
+// Run changes the client, unless somebody else does at the same time.
+func (c *updateClientCommand) Run(ctx context.Context, con *console) error {
+	if reflect.ValueOf(c.clientFields).IsZero() {
+		return usageError(errors.New("nothing is to be changed"), "sneck client update --help lists what can be")
+	}
+	return c.do(ctx, con, false, func(o *operator) error {
+		client, err := o.client(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		settings := client.ClientSettings
+		if err := c.apply(&settings); err != nil {
+			return err
+		}
+		changed, err := o.ChangeClient(ctx, c.ID, client.Version, settings)
+		if err != nil {
+			return err
+		}
+		return writeRecord(con, c.JSON, changed, clientTable(changed))
+	})
+}
