@@ -22,6 +22,23 @@ type clientCommands struct {
 	Delete deleteClientCommand  `cmd:"" help:"Delete a client, and revoke what was issued to it."`
 }
 
+// oneClientFlags are the flags of commands about one client.
+type oneClientFlags struct {
+	ID string `arg:"" help:"Client identifier."`
+	operatorFlags
+}
+
+// of does something with the client, which must be there.
+func (f *oneClientFlags) of(ctx context.Context, con *console, what func(*operator, *admin.Client) error) error {
+	return f.do(ctx, con, false, func(o *operator) error {
+		client, err := o.client(ctx, f.ID)
+		if err != nil {
+			return err
+		}
+		return what(o, client)
+	})
+}
+
 // clientTable is what people are shown of a client.
 func clientTable(c *admin.Client) table {
 	var t table
@@ -122,35 +139,26 @@ func clientKind(c *admin.Client) string {
 
 // A showClientCommand is "sneck client show".
 type showClientCommand struct {
-	ID string `arg:"" help:"Client identifier."`
-	operatorFlags
+	oneClientFlags
 }
 
 // Run prints the client.
 func (c *showClientCommand) Run(ctx context.Context, con *console) error {
-	return c.do(ctx, con, false, func(o *operator) error {
-		client, err := o.client(ctx, c.ID)
-		if err != nil {
-			return err
-		}
+	return c.of(ctx, con, func(o *operator, client *admin.Client) error {
 		return writeRecord(con, c.JSON, client, clientTable(client))
 	})
 }
 
 // A deleteClientCommand is "sneck client delete".
 type deleteClientCommand struct {
-	ID string `arg:"" help:"Client identifier."`
-	operatorFlags
+	oneClientFlags
 	yesFlag
 }
 
 // Run deletes the client first, so that nothing more is issued to it, and
 // then revokes.
 func (c *deleteClientCommand) Run(ctx context.Context, con *console) error {
-	return c.do(ctx, con, false, func(o *operator) error {
-		if _, err := o.client(ctx, c.ID); err != nil {
-			return err
-		}
+	return c.of(ctx, con, func(o *operator, _ *admin.Client) error {
 		tokens, err := o.countTokens(ctx, admin.TokenSelector{Client: c.ID})
 		if err != nil {
 			return err

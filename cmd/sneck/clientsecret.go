@@ -29,8 +29,7 @@ func secretEnd(s admin.Secret) string {
 
 // An addSecretCommand is "sneck client secret add".
 type addSecretCommand struct {
-	ID string `arg:"" help:"Client identifier."`
-	operatorFlags
+	oneClientFlags
 	Expires      time.Duration `placeholder:"DURATION" help:"How long the secret is good, such as 2160h; for ever if left out."`
 	RetireOthers time.Duration `placeholder:"DURATION" help:"How long the others are still good, such as 24h; as long as before if left out."`
 }
@@ -52,11 +51,7 @@ func (c *addSecretCommand) Run(ctx context.Context, con *console) error {
 	if c.Expires < 0 || c.RetireOthers < 0 {
 		return usageError(errors.New("a time that is over can not be given"), "such as 24h")
 	}
-	return c.do(ctx, con, false, func(o *operator) error {
-		before, err := o.client(ctx, c.ID)
-		if err != nil {
-			return err
-		}
+	return c.of(ctx, con, func(o *operator, before *admin.Client) error {
 		now := time.Now().Truncate(time.Second)
 		var expires time.Time
 		if c.Expires > 0 {
@@ -106,17 +101,12 @@ func retireOthers(ctx context.Context, o *operator, before *admin.Client, at tim
 
 // A listSecretsCommand is "sneck client secret list".
 type listSecretsCommand struct {
-	ID string `arg:"" help:"Client identifier."`
-	operatorFlags
+	oneClientFlags
 }
 
 // Run prints the secrets.
 func (c *listSecretsCommand) Run(ctx context.Context, con *console) error {
-	return c.do(ctx, con, false, func(o *operator) error {
-		client, err := o.client(ctx, c.ID)
-		if err != nil {
-			return err
-		}
+	return c.of(ctx, con, func(o *operator, client *admin.Client) error {
 		out := listing{con: con, json: c.JSON, header: []string{"SECRET", "GOOD"}}
 		for _, s := range client.Secrets {
 			if err := out.add(s, s.ID, secretEnd(s)); err != nil {
@@ -129,10 +119,9 @@ func (c *listSecretsCommand) Run(ctx context.Context, con *console) error {
 
 // A retireSecretCommand is "sneck client secret retire".
 type retireSecretCommand struct {
-	ID     string `arg:"" help:"Client identifier."`
-	Secret string `arg:"" help:"ID of the secret, as \"sneck client secret list\" prints it."`
-	operatorFlags
-	In time.Duration `placeholder:"DURATION" help:"How long it is still good, such as 24h; not at all if left out."`
+	oneClientFlags
+	Secret string        `arg:"" help:"ID of the secret, as \"sneck client secret list\" prints it."`
+	In     time.Duration `placeholder:"DURATION" help:"How long it is still good, such as 24h; not at all if left out."`
 	yesFlag
 }
 
@@ -141,10 +130,7 @@ func (c *retireSecretCommand) Run(ctx context.Context, con *console) error {
 	if c.In < 0 {
 		return usageError(errors.New("a time that is over can not be given"), "such as --in 24h")
 	}
-	return c.do(ctx, con, false, func(o *operator) error {
-		if _, err := o.client(ctx, c.ID); err != nil {
-			return err
-		}
+	return c.of(ctx, con, func(o *operator, _ *admin.Client) error {
 		var at time.Time
 		when := "at once"
 		if c.In > 0 {

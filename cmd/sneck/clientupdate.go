@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"reflect"
+
+	"github.com/sneckauth/sneck/authserver/admin"
 )
 
 // An updateClientCommand is "sneck client update".
 type updateClientCommand struct {
-	ID string `arg:"" help:"Client identifier."`
-	operatorFlags
+	oneClientFlags
 	clientFields
 }
 
@@ -32,11 +33,7 @@ func (c *updateClientCommand) Run(ctx context.Context, con *console) error {
 	if reflect.ValueOf(c.clientFields).IsZero() {
 		return usageError(errors.New("nothing is to be changed"), "sneck client update --help lists what can be")
 	}
-	return c.do(ctx, con, false, func(o *operator) error {
-		client, err := o.client(ctx, c.ID)
-		if err != nil {
-			return err
-		}
+	return c.of(ctx, con, func(o *operator, client *admin.Client) error {
 		settings := client.ClientSettings
 		if err := c.apply(&settings); err != nil {
 			return err

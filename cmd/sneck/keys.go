@@ -88,7 +88,7 @@ type ringFlags struct {
 }
 
 // open opens the database and its key ring.
-func (f *ringFlags) open(ctx context.Context, create bool, algorithm string) (database, *authserver.KeyRing, error) {
+func (f *ringFlags) open(ctx context.Context, con *console, create bool, algorithm string) (database, *authserver.KeyRing, error) {
 	sealer, err := f.sealer()
 	if err != nil {
 		return nil, nil, err
@@ -103,7 +103,7 @@ func (f *ringFlags) open(ctx context.Context, create bool, algorithm string) (da
 	if _, err := authserver.NewKeyRing(config); err != nil {
 		return nil, nil, usageError(err, "sneck keys --help")
 	}
-	store, _, err := openData(ctx, f.Data, create)
+	store, err := f.dataFlags.open(ctx, con, create)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -138,7 +138,7 @@ Example:
 
 // Run prints the keys.
 func (c *listKeysCommand) Run(ctx context.Context, con *console) error {
-	store, ring, err := c.open(ctx, false, "")
+	store, ring, err := c.open(ctx, con, false, "")
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (c *rotateKeyCommand) Run(ctx context.Context, con *console) error {
 }
 
 func (f *ringFlags) rotate(ctx context.Context, con *console, key *authserver.SigningKey, algorithm string) error {
-	store, ring, err := f.open(ctx, true, algorithm)
+	store, ring, err := f.open(ctx, con, true, algorithm)
 	if err != nil {
 		return err
 	}
@@ -275,7 +275,7 @@ Example:
 
 // Run retires the key.
 func (c *retireKeyCommand) Run(ctx context.Context, con *console) error {
-	store, ring, err := c.open(ctx, false, "")
+	store, ring, err := c.open(ctx, con, false, "")
 	if err != nil {
 		return err
 	}

@@ -16,11 +16,11 @@ type listing struct {
 	paint func(colours palette, column int, cell string) string
 
 	rows   [][]string
-	widths []int
 	headed bool
 }
 
-// listPage is how many rows are kept before they are printed.
+// listPage is how many rows are kept before they are printed: so many have
+// columns of the same width.
 const listPage = 500
 
 // add adds what is printed of one thing: the record in JSON, the cells in a
@@ -52,7 +52,7 @@ func (l *listing) end() error {
 	first := !l.headed
 	l.rows, l.headed = nil, true
 	colours := paletteFor(l.con.out, l.con.env)
-	return writeColumns(l.con.out, rows, &l.widths, func(row, column int, cell string) string {
+	return writeGrid(l.con.out, rows, func(row, column int, cell string) string {
 		switch {
 		case row == 0 && first:
 			return colours.bold(cell)

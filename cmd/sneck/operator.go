@@ -39,14 +39,11 @@ func (f *operatorFlags) do(ctx context.Context, con *console, create bool, what 
 	if err != nil {
 		return err
 	}
-	store, created, err := openData(ctx, f.Data, create)
+	store, err := f.dataFlags.open(ctx, con, create)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	if created {
-		fmt.Fprintf(con.err, "sneck: made a new database in %s\n", f.Data)
-	}
 	log, err := f.auditFlags.open()
 	if err != nil {
 		return err

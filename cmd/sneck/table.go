@@ -21,13 +21,9 @@ func (t *table) add(name, value string) {
 	}
 }
 
-// write prints the values below one another.
-func (t table) write(w io.Writer) error { return t.paint(w, false) }
-
-// show is a write that may colour the names.
-func (t table) show(con *console) error { return t.paint(con.out, paletteFor(con.out, con.env)) }
-
-func (t table) paint(w io.Writer, colours palette) error {
+// show prints the values below one another.
+func (t table) show(con *console) error {
+	colours := paletteFor(con.out, con.env)
 	width := 0
 	for _, row := range t {
 		width = max(width, utf8.RuneCountInString(row[0]))
@@ -38,20 +34,14 @@ func (t table) paint(w io.Writer, colours palette) error {
 		b.WriteString(printable(row[1]))
 		b.WriteByte('\n')
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(con.out, b.String())
 	return err
 }
 
 // writeGrid prints rows whose columns begin below one another. paint may colour
 // a cell, and must not change its width.
 func writeGrid(w io.Writer, rows [][]string, paint func(row, column int, text string) string) error {
-	return writeColumns(w, rows, new([]int), paint)
-}
-
-// writeColumns is a writeGrid that keeps how wide the columns are, for the rows
-// that come later.
-func writeColumns(w io.Writer, rows [][]string, kept *[]int, paint func(row, column int, text string) string) error {
-	widths := *kept
+	var widths []int
 	for _, row := range rows {
 		for i, cell := range row {
 			if i == len(widths) {
@@ -60,7 +50,6 @@ func writeColumns(w io.Writer, rows [][]string, kept *[]int, paint func(row, col
 			widths[i] = max(widths[i], utf8.RuneCountInString(printable(cell)))
 		}
 	}
-	*kept = widths
 	var b strings.Builder
 	for i, row := range rows {
 		for j, cell := range row {

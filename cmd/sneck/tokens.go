@@ -51,7 +51,7 @@ func (c *clearTokensCommand) Run(ctx context.Context, con *console) error {
 	case c.BatchSize < 1 || c.BatchSize > authserver.MaxSweepBatch:
 		return usageError(fmt.Errorf("--batch-size %d is not in 1 to %d", c.BatchSize, authserver.MaxSweepBatch), help)
 	}
-	store, err := c.open(ctx)
+	store, err := c.open(ctx, con, false)
 	if err != nil {
 		return err
 	}

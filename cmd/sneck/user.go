@@ -24,6 +24,23 @@ type userCommands struct {
 	Delete  deleteUserCommand   `cmd:"" help:"Delete an account, and revoke what was issued for it."`
 }
 
+// accountFlags are the flags of commands about one account.
+type accountFlags struct {
+	Username string `arg:"" help:"Name of the account."`
+	operatorFlags
+}
+
+// of does something with the account, which must be there.
+func (f *accountFlags) of(ctx context.Context, con *console, what func(*operator, *admin.Account) error) error {
+	return f.do(ctx, con, false, func(o *operator) error {
+		account, err := o.account(ctx, f.Username)
+		if err != nil {
+			return err
+		}
+		return what(o, account)
+	})
+}
+
 // userTable is what people are shown of an account.
 func userTable(a *admin.Account) table {
 	var t table
@@ -124,25 +141,19 @@ func (c *listUsersCommand) Run(ctx context.Context, con *console) error {
 
 // A showUserCommand is "sneck user show".
 type showUserCommand struct {
-	Username string `arg:"" help:"Name of the account."`
-	operatorFlags
+	accountFlags
 }
 
 // Run prints the account.
 func (c *showUserCommand) Run(ctx context.Context, con *console) error {
-	return c.do(ctx, con, false, func(o *operator) error {
-		account, err := o.account(ctx, c.Username)
-		if err != nil {
-			return err
-		}
+	return c.of(ctx, con, func(o *operator, account *admin.Account) error {
 		return writeRecord(con, c.JSON, account, userTable(account))
 	})
 }
 
 // A passwdCommand is "sneck user passwd".
 type passwdCommand struct {
-	Username string `arg:"" help:"Name of the account."`
-	operatorFlags
+	accountFlags
 	passwordFlags
 }
 
@@ -152,11 +163,7 @@ func (c *passwdCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, con, false, func(o *operator) error {
-		account, err := o.account(ctx, c.Username)
-		if err != nil {
-			return err
-		}
+	return c.of(ctx, con, func(o *operator, account *admin.Account) error {
 		account.Password, err = o.SetPassword(ctx, account.ID, password)
 		if err != nil && !errors.Is(err, admin.ErrNotRecorded) {
 			return err
@@ -171,18 +178,13 @@ func (c *passwdCommand) Run(ctx context.Context, con *console) error {
 
 // A deleteUserCommand is "sneck user delete".
 type deleteUserCommand struct {
-	Username string `arg:"" help:"Name of the account."`
-	operatorFlags
+	accountFlags
 	yesFlag
 }
 
 // Run deletes the account.
 func (c *deleteUserCommand) Run(ctx context.Context, con *console) error {
-	return c.do(ctx, con, false, func(o *operator) error {
-		account, err := o.account(ctx, c.Username)
-		if err != nil {
-			return err
-		}
+	return c.of(ctx, con, func(o *operator, account *admin.Account) error {
 		sessions, err := o.Sessions(ctx, account.ID)
 		if err != nil {
 			return err

@@ -16,17 +16,12 @@ type userSessionCommands struct {
 
 // A listSessionsCommand is "sneck user session list".
 type listSessionsCommand struct {
-	Username string `arg:"" help:"Name of the account."`
-	operatorFlags
+	accountFlags
 }
 
 // Run prints the sessions, the one that was used last first.
 func (c *listSessionsCommand) Run(ctx context.Context, con *console) error {
-	return c.do(ctx, con, false, func(o *operator) error {
-		account, err := o.account(ctx, c.Username)
-		if err != nil {
-			return err
-		}
+	return c.of(ctx, con, func(o *operator, account *admin.Account) error {
 		sessions, err := o.Sessions(ctx, account.ID)
 		if err != nil {
 			return err
@@ -43,10 +38,9 @@ func (c *listSessionsCommand) Run(ctx context.Context, con *console) error {
 
 // An endSessionsCommand is "sneck user session end".
 type endSessionsCommand struct {
-	Username string   `arg:"" help:"Name of the account."`
-	Session  []string `arg:"" optional:"" help:"IDs of the sessions, as \"sneck user session list\" prints them."`
-	All      bool     `help:"End all sessions."`
-	operatorFlags
+	accountFlags
+	Session []string `arg:"" optional:"" help:"IDs of the sessions, as \"sneck user session list\" prints them."`
+	All     bool     `help:"End all sessions."`
 	yesFlag
 }
 
@@ -55,11 +49,7 @@ func (c *endSessionsCommand) Run(ctx context.Context, con *console) error {
 	if c.All == (len(c.Session) > 0) {
 		return usageError(errors.New("which sessions is not said"), "their IDs, or --all")
 	}
-	return c.do(ctx, con, false, func(o *operator) error {
-		account, err := o.account(ctx, c.Username)
-		if err != nil {
-			return err
-		}
+	return c.of(ctx, con, func(o *operator, account *admin.Account) error {
 		sessions, err := o.Sessions(ctx, account.ID)
 		if err != nil {
 			return err
