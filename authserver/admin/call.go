@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -72,7 +71,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, route route) {
 	}
 	var data []byte
 	if err == nil && route.result != nil {
-		data, err = json.Marshal(result)
+		data, err = encode(result)
 	}
 	if err != nil {
 		a.refuse(w, r, err)
@@ -87,7 +86,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, route route) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(route.status)
-	_, _ = w.Write(append(data, '\n')) // a client that is gone needs no answer
+	_, _ = w.Write(data) // a client that is gone needs no answer
 }
 
 func badRequest(status int, format string, args ...any) error {
@@ -171,7 +170,7 @@ func (c *call) readVersion(route route) error {
 // decode reads a body: known names only, and each once.
 func decode[T any](c *call) (v T, err error) {
 	if err := strictjson.UnmarshalKnown(c.body, &v); err != nil {
-		return v, badRequest(http.StatusBadRequest, "the body is not as it should be: %s (hint: %s)", strings.TrimPrefix(err.Error(), "json: "), documentPath)
+		return v, badRequest(http.StatusBadRequest, "the body is not as it should be: %v (hint: %s)", err, documentPath)
 	}
 	return v, nil
 }

@@ -1,5 +1,7 @@
 package admin
 
+import "github.com/sneckauth/sneck/authserver"
+
 // A Route is an operation, for tests that describe or walk them.
 type Route struct {
 	Method, Path, ID, Summary string
@@ -31,12 +33,12 @@ func Routes() []Route {
 // Problem is the type of refusals.
 var Problem any = problem{}
 
-// DecodeAny decodes a body for each of the operations that take one.
-func DecodeAny(data []byte) {
-	c := &call{body: data}
-	_, _ = decode[NewClient](c)
-	_, _ = decode[ClientSettings](c)
-	_, _ = decode[secretRequest](c)
-	_, _ = decode[NewAccount](c)
-	_, _ = decode[TokenSelector](c)
+// DecodeClient decodes the body of a client that is to be registered, and
+// checks that its settings can be read.
+func DecodeClient(data []byte) (NewClient, error) {
+	n, err := decode[NewClient](&call{body: data})
+	if err == nil {
+		err = n.apply(new(authserver.Client))
+	}
+	return n, err
 }

@@ -6,7 +6,6 @@ import (
 	"go/parser"
 	"go/token"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -68,18 +67,6 @@ func TestOpenAPIPathsAreServed(t *testing.T) {
 		}
 	}
 	assert.Equal(t, len(admin.Routes()), operations)
-}
-
-func (w *world) ask(t *testing.T, token, method, path, body string) *httptest.ResponseRecorder {
-	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method, admin.Path+path, strings.NewReader(body))
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	return w.serve(r)
 }
 
 // A describer makes the document.

@@ -3,10 +3,13 @@ package admin_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,63 +18,9 @@ import (
 
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/admin"
-	"github.com/sneckauth/sneck/authserver/pages"
+	"github.com/sneckauth/sneck/authserver/audit"
 	"github.com/sneckauth/sneck/scopes"
 )
-
-const issuer = "https://auth.example.com"
-
-var epoch = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
-
-// A world is a server with everything that can be administered, and the events
-// that it has seen.
-type world struct {
-	store  *authserver.Memory
-	server *authserver.Server
-	ops    *admin.Operations
-	api    *admin.API
-	now    time.Time
-	events []authserver.Event
-}
-
-func newWorld(t *testing.T) *world {
-	w := &world{store: authserver.NewMemory(), now: epoch}
-	now := func() time.Time { return w.now }
-	ring, err := authserver.NewKeyRing(authserver.KeyRingConfig{Store: w.store, InsecureUnsealed: true, Now: now})
-	require.NoError(t, err)
-	w.server, err = authserver.New(authserver.Config{
-		Issuer: issuer, Store: w.store, Clients: w.store, Now: now, Keys: ring,
-		Scopes: scopes.Static{List: []scopes.Described{
-			{Name: "notes:read", Text: "Read your notes"}, {Name: "notes:write"}, {Name: authserver.AdminScope, Text: "Administer the server"},
-		}},
-		Observe: func(_ context.Context, e authserver.Event) {
-			if e.By != "" {
-				w.events = append(w.events, e)
-			}
-		},
-	})
-	require.NoError(t, err)
-	accounts, err := pages.NewAccounts(w.store, now)
-	require.NoError(t, err)
-	w.ops, err = admin.New(admin.Config{
-		Server: w.server, Store: w.store, Clients: w.store, Accounts: accounts, Keys: ring, Now: now,
-	})
-	require.NoError(t, err)
-	w.api = admin.NewAPI(w.ops, nil)
-	w.ops = w.ops.As("olga")
-	return w
-}
-
-// happened returns the events since the last call, without their times.
-func (w *world) happened(t *testing.T) []authserver.Event {
-	events := w.events
-	w.events = nil
-	for i := range events {
-		assert.Equal(t, w.now, events[i].Time)
-		events[i].Time = time.Time{}
-	}
-	return events
-}
 
 func TestClientLife(t *testing.T) {
 	w := newWorld(t)
@@ -135,37 +84,134 @@ func TestClientLife(t *testing.T) {
 	assert.Equal(t, []authserver.Event{{Kind: authserver.EventClientDeleted, Client: "app", By: "olga"}}, w.happened(t))
 }
 
-// serve has the API answer a request.
-func (w *world) serve(r *http.Request) *httptest.ResponseRecorder {
-	answer := httptest.NewRecorder()
-	w.api.ServeHTTP(answer, r)
-	return answer
-}
-
-// token returns a token of a client that may administer the server.
-func (w *world) token(t *testing.T) string {
-	t.Helper()
-	return w.tokenOf(t, "root", scopes.Set{authserver.AdminScope}, issuer)
-}
-
-// tokenOf registers a client if there is none, and returns its token.
-func (w *world) tokenOf(t *testing.T, id string, set scopes.Set, audience string) string {
-	t.Helper()
-	c, secret, err := w.server.NewClient(t.Context(), authserver.Client{
-		ID: id, Grants: []string{authserver.GrantClientCredentials}, Scopes: set, Audience: []string{audience},
-	}, true)
-	require.NoError(t, err)
-	require.NoError(t, w.store.PutClient(t.Context(), c))
-	form := url.Values{"grant_type": {authserver.GrantClientCredentials}, "scope": {set.String()}}
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, issuer+"/token", strings.NewReader(form.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(id, secret)
-	answer := httptest.NewRecorder()
-	w.server.ServeHTTP(answer, r)
-	var token struct {
-		AccessToken string `json:"access_token"`
+// What is revoked is what was granted. That something was used stays on record,
+// and sessions go on.
+func TestRevokeTokens(t *testing.T) {
+	ctx := t.Context()
+	population := func(w *world) {
+		for _, r := range []authserver.Record{
+			{Kind: authserver.KindAccess, Client: "a", Subject: "a"},
+			{Kind: authserver.KindAccess, Client: "a", Subject: "u1", Family: "f1"},
+			{Kind: authserver.KindRefresh, Client: "a", Subject: "u1", Family: "f1"},
+			{Kind: authserver.KindCode, Client: "a", Subject: "u1", Family: "f2"},
+			{Kind: authserver.KindConsent, Client: "b", Subject: "u1"},
+			{Kind: authserver.KindAccess, Client: "b", Subject: "u2", Family: "f3"},
+			{Kind: "device", Client: "a", Family: "f4"},
+			{Kind: "dpop", Client: "a"},
+			{Kind: "session", Subject: "u1", Family: "session x"},
+			{Kind: "account", Subject: "accounts of this server", Family: "account u1"},
+		} {
+			r.Key = authserver.KeyOf(string(r.Kind) + r.Client + r.Subject)
+			require.NoError(t, w.store.Create(ctx, r))
+		}
 	}
-	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &token))
-	require.NotEmpty(t, token.AccessToken, answer.Body)
-	return token.AccessToken
+	w := newWorld(t)
+	population(w)
+	list, err := w.store.List(ctx, authserver.KindRefresh, authserver.Selector{Client: "a"}, authserver.Key{}, 2)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	for _, test := range []struct {
+		which admin.TokenSelector
+		n     int64
+	}{
+		{admin.TokenSelector{Client: "a"}, 5},
+		{admin.TokenSelector{Client: "a", Subject: "u1"}, 3},
+		{admin.TokenSelector{Subject: "u1"}, 4},
+		{admin.TokenSelector{Family: "f1"}, 2},
+		{admin.TokenSelector{Family: "f1", Client: "b"}, 0},
+		{admin.TokenSelector{Family: "account u1"}, 0},
+		{admin.TokenSelector{Subject: "accounts of this server"}, 0},
+		{admin.TokenSelector{ID: list[0].TokenID(), Client: "a"}, 2},
+	} {
+		w := newWorld(t)
+		population(w)
+		n, err := w.ops.RevokeTokens(ctx, test.which)
+		require.NoError(t, err)
+		assert.Equal(t, test.n, n, test.which)
+		events := w.happened(t)
+		require.Len(t, events, 1)
+		assert.Equal(t, test.n, events[0].Count)
+		for _, name := range []string{"dpopa", "sessionu1", "accountaccounts of this server"} {
+			_, err := w.store.Get(ctx, authserver.KeyOf(name))
+			require.NoError(t, err, "%s after %v", name, test.which)
+		}
+	}
+}
+
+// Of those who change a client at the same time each sees what it changes:
+// nothing is lost.
+func TestParallelCallers(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(t)
+	made := w.ask(t, token, "POST", "clients", `{"client_id":"app"}`)
+	require.Equal(t, http.StatusCreated, made.Code)
+	statuses := make([]int, 8)
+	var added atomic.Int32
+	var group sync.WaitGroup
+	for i := range statuses {
+		group.Go(func() {
+			if w.ask(t, token, "POST", "clients/app/secrets", "{}").Code == http.StatusCreated {
+				added.Add(1)
+			}
+			r := httptest.NewRequestWithContext(t.Context(), "PUT", admin.Path+"clients/app", strings.NewReader(`{"client_name":"`+strconv.Itoa(i)+`"}`))
+			r.Header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}, "If-Match": {made.Header().Get("ETag")}}
+			statuses[i] = w.serve(r).Code
+		})
+	}
+	group.Wait()
+	client, err := w.ops.Client(t.Context(), "app")
+	require.NoError(t, err)
+	assert.Len(t, client.Secrets, 1+int(added.Load()))
+	changed := 0
+	for _, status := range statuses {
+		if status == http.StatusOK {
+			changed++
+		} else {
+			assert.Equal(t, http.StatusPreconditionFailed, status)
+		}
+	}
+	assert.LessOrEqual(t, changed, 1)
+}
+
+// A change that can not be recorded is told, and what only the answer would
+// have held is taken back.
+func TestNotRecorded(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	ops, err := admin.New(admin.Config{
+		Server: w.server, Store: w.store, Clients: w.store,
+		Record: func(context.Context, authserver.Event) error { return errors.New("disk full") },
+	})
+	require.NoError(t, err)
+	_, err = ops.CreateClient(ctx, admin.NewClient{ID: "app"})
+	require.ErrorIs(t, err, admin.ErrNotRecorded)
+	_, err = ops.Client(ctx, "app")
+	require.ErrorIs(t, err, admin.ErrNotFound)
+	_, err = ops.Keys(ctx)
+	require.ErrorIs(t, err, admin.ErrAbsent)
+	_, err = ops.AuditSearch(ctx, audit.Query{}, "", 1)
+	require.ErrorIs(t, err, admin.ErrAbsent)
+	_, _, err = ops.Accounts(ctx, "", "", 1)
+	require.ErrorIs(t, err, admin.ErrAbsent)
+	_, err = admin.New(admin.Config{})
+	require.EqualError(t, err, "admin: Server is missing\nadmin: Store or Clients is missing (hint: those of the server)")
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"client_id":"a","scope":"b","jwks":{"keys":[]},"expires":"2030-01-01T00:00:00Z"}`))
+	f.Add([]byte(`{"client_name":null,"grant_types":["a"],"access_token_expire_seconds":9}`))
+	f.Add([]byte(`{"a":{"a":{"a":[[[[`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		n, err := admin.DecodeClient(data)
+		if err != nil {
+			return
+		}
+		text, err := json.Marshal(n)
+		require.NoError(t, err)
+		again, err := admin.DecodeClient(text)
+		require.NoError(t, err, "%s", text)
+		once, err := json.Marshal(again)
+		require.NoError(t, err)
+		require.Equal(t, string(text), string(once))
+	})
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -48,6 +49,16 @@ func problemOf(err error) *problem {
 	return &problem{Status: status, Detail: known.text}
 }
 
+// encode returns JSON and a line feed. It is for programs and people, never for
+// a page, so it need not be escaped for HTML.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
+}
+
 // refuse is the one place that turns an error into an answer.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := *problemOf(err)
@@ -60,14 +71,14 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Retry-After", "1")
 	}
 	a.logRefusal(r, p.Status, err)
-	data, err := json.Marshal(p)
+	data, err := encode(p)
 	if err != nil {
 		http.Error(w, p.Title, p.Status)
 		return
 	}
 	h.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(data, '\n')) // a client that is gone needs no answer
+	_, _ = w.Write(data) // a client that is gone needs no answer
 }
 
 func (a *API) logRefusal(r *http.Request, status int, err error) {

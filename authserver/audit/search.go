@@ -29,6 +29,8 @@ type Query struct {
 	Since, Until time.Time
 	// Text is somewhere in what the entry says, whatever the case of letters.
 	Text string
+	// Scan is how many bytes one call looks at; zero means 64 MiB.
+	Scan int64
 }
 
 // Match reports whether the query selects the entry.
@@ -83,8 +85,7 @@ type Found struct {
 var ErrNext = errors.New("audit: there is no such place in the log (hint: search again, from the beginning)")
 
 const (
-	// maxScan is how many bytes one call of Search looks at.
-	maxScan = 64 << 20
+	defaultScan = 64 << 20
 	// clockSlack is how much later a line may have been written than its event
 	// took place.
 	clockSlack = time.Minute
@@ -95,10 +96,10 @@ const (
 // whose name has a dot or a dash and more behind it. after is the Next of what
 // was found before, or empty.
 //
-// It reads backwards, little at a time, and stops after a bounded amount, so
-// that there may be fewer entries than limit, or none, and more to come.
+// It reads backwards, little at a time, and stops after Query.Scan bytes, so that
+// there may be fewer entries than limit, or none, and more to come.
 func Search(ctx context.Context, path string, q Query, after string, limit int) (*Found, error) {
-	s := search{ctx: ctx, query: q, marks: q.marks(), limit: limit, left: maxScan}
+	s := search{ctx: ctx, query: q, marks: q.marks(), limit: limit, left: cmp.Or(q.Scan, defaultScan)}
 	files, err := s.open(path)
 	defer func() {
 		for _, f := range files {

@@ -96,6 +96,7 @@ func TestKilledServersForgetNothing(t *testing.T) {
 		t.Run("commands", func(t *testing.T) { commandsOn(t, pg.URL()) })
 		c := &crash{data: pg.URL(), pg: pg}
 		c.run(t, rounds, length, "serve", "approving", "postgres")
+		t.Run("administration", func(t *testing.T) { testAdministration(t, pg.URL()) })
 	})
 }
 
