@@ -39,21 +39,29 @@ type NewClient struct {
 	Public bool `json:"public,omitempty"`
 }
 
-func (o *Operations) view(c *authserver.Client) (*Client, error) {
-	data, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("admin: client %q: %w", c.ID, err)
-	}
-	sum := sha256.Sum256(data)
-	v := &Client{
-		ID: c.ID, ClientSettings: settingsOf(c), Public: c.Public(), Secrets: []Secret{},
-		Version: base64.RawURLEncoding.EncodeToString(sum[:15]),
-	}
+func (o *Operations) view(c *authserver.Client) *Client {
+	v := &Client{ID: c.ID, ClientSettings: settingsOf(c), Public: c.Public(), Secrets: []Secret{}, Version: version(c)}
 	now := o.config.Now()
 	for _, s := range c.Secrets {
 		v.Secrets = append(v.Secrets, secretOf(s, now))
 	}
-	return v, nil
+	return v
+}
+
+// version names the state of a client.
+func version(c *authserver.Client) string {
+	plain := *c
+	// Keys are kept as JSON, but not always in the same way of writing.
+	var keys any
+	if json.Unmarshal(c.JWKS, &keys) == nil {
+		plain.JWKS, _ = json.Marshal(keys) // it was JSON
+	}
+	data, err := json.Marshal(plain)
+	if err != nil {
+		return "" // it has no JSON, so it has not been in a store
+	}
+	sum := sha256.Sum256(data)
+	return base64.RawURLEncoding.EncodeToString(sum[:15])
 }
 
 // Client returns a client, or ErrNotFound.
@@ -62,7 +70,7 @@ func (o *Operations) Client(ctx context.Context, id string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.view(c)
+	return o.view(c), nil
 }
 
 func (o *Operations) client(ctx context.Context, id string) (*authserver.Client, error) {
@@ -95,11 +103,7 @@ func (o *Operations) Clients(ctx context.Context, text, after string, limit int)
 			if !strings.Contains(strings.ToLower(c.ID+"\n"+c.Name+"\n"+c.Scopes.String()), text) {
 				continue
 			}
-			v, err := o.view(c)
-			if err != nil {
-				return nil, "", err
-			}
-			if page = append(page, v); len(page) < limit {
+			if page = append(page, o.view(c)); len(page) < limit {
 				continue
 			}
 			if i == len(list)-1 && len(list) < MaxPage {
@@ -131,14 +135,11 @@ func (o *Operations) CreateClient(ctx context.Context, n NewClient) (*Client, er
 	case err != nil:
 		return nil, fmt.Errorf("admin: register a client: %w", err)
 	}
-	v, err := o.view(complete)
-	if err == nil {
-		err = o.record(ctx, authserver.Event{Kind: authserver.EventClientCreated, Client: complete.ID, Scopes: complete.Scopes})
-	}
-	if err != nil {
+	if err := o.record(ctx, authserver.Event{Kind: authserver.EventClientCreated, Client: complete.ID, Scopes: complete.Scopes}); err != nil {
 		// Nobody gets its secret, so it is of no use.
 		return nil, errors.Join(err, o.config.Clients.DeleteClient(context.WithoutCancel(ctx), complete.ID))
 	}
+	v := o.view(complete)
 	v.Secret = secret
 	return v, nil
 }
@@ -164,42 +165,65 @@ func (o *Operations) ChangeClient(ctx context.Context, id, version string, s Cli
 	})
 }
 
-// change has edit change a copy of a client, checks it and writes it.
-func (o *Operations) change(ctx context.Context, id, version, reason string, edit func(*authserver.Client) error) (*Client, error) {
+// change has edit change a copy of a client, checks it and writes it. Edit is
+// called again if somebody else was faster.
+func (o *Operations) change(ctx context.Context, id, expected, reason string, edit func(*authserver.Client) error) (*Client, error) {
 	o.writing.Lock()
 	defer o.writing.Unlock()
 	before, err := o.client(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if version != "" {
-		v, err := o.view(before)
-		if err != nil {
-			return nil, err
-		}
-		if v.Version != version {
+	for {
+		if expected != "" && version(before) != expected {
 			return nil, refuse(ErrChanged, "client %q has changed since it was read (hint: read it again)", id)
 		}
+		changed := *before
+		if err := edit(&changed); err != nil {
+			return nil, err
+		}
+		complete, _, err := o.config.Server.NewClient(ctx, changed, false)
+		if err != nil {
+			return nil, invalid(err)
+		}
+		now, err := o.replace(ctx, before, complete)
+		switch {
+		case errors.Is(err, authserver.ErrNotFound):
+			return nil, refuse(ErrNotFound, "there is no client %q any more (hint: list the clients)", id)
+		case err != nil:
+			return nil, fmt.Errorf("admin: write a client: %w", err)
+		case now != nil:
+			before = now
+			continue
+		}
+		return o.view(complete), o.record(ctx, authserver.Event{
+			Kind: authserver.EventClientChanged, Client: id, Scopes: complete.Scopes, Reason: reason,
+		})
 	}
-	changed := *before
-	if err := edit(&changed); err != nil {
-		return nil, err
-	}
-	complete, _, err := o.config.Server.NewClient(ctx, changed, false)
-	if err != nil {
-		return nil, invalid(err)
-	}
-	if err := o.config.Clients.PutClient(ctx, complete); err != nil {
-		return nil, fmt.Errorf("admin: write a client: %w", err)
-	}
-	v, err := o.view(complete)
-	if err != nil {
-		return nil, err
-	}
-	return v, o.record(ctx, authserver.Event{
-		Kind: authserver.EventClientChanged, Client: id, Scopes: complete.Scopes, Reason: reason,
-	})
 }
+
+// replace writes a client, unless it is another than it was before. Then it
+// returns the other.
+func (o *Operations) replace(ctx context.Context, before, after *authserver.Client) (now *authserver.Client, err error) {
+	changer, ok := o.config.Clients.(authserver.ClientChanger)
+	if !ok {
+		return nil, o.config.Clients.PutClient(ctx, after)
+	}
+	err = changer.ChangeClient(ctx, before.ID, func(c *authserver.Client) (*authserver.Client, error) {
+		if version(c) != version(before) {
+			now = c
+			return nil, errFaster
+		}
+		return after, nil
+	})
+	if errors.Is(err, errFaster) {
+		return now, nil
+	}
+	return nil, err
+}
+
+// errFaster means that somebody else has changed a client first.
+var errFaster = errors.New("admin: somebody else was faster")
 
 // DeleteClient deletes a client and revokes everything that was issued to it.
 // It returns how many records that were.

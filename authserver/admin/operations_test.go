@@ -173,6 +173,27 @@ func TestParallelCallers(t *testing.T) {
 	assert.LessOrEqual(t, changed, 1)
 }
 
+// Two servers on one store, as far as they know of each other.
+func TestParallelServers(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	_, err := w.ops.CreateClient(ctx, admin.NewClient{ID: "app"})
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	for range 8 {
+		other, err := admin.New(admin.Config{Server: w.server, Store: w.store, Clients: w.store})
+		require.NoError(t, err)
+		group.Go(func() {
+			_, err := other.AddSecret(ctx, "app", time.Time{})
+			assert.NoError(t, err)
+		})
+	}
+	group.Wait()
+	client, err := w.ops.Client(ctx, "app")
+	require.NoError(t, err)
+	assert.Len(t, client.Secrets, 9)
+}
+
 // A change that can not be recorded is told, and what only the answer would
 // have held is taken back.
 func TestNotRecorded(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
 
@@ -69,10 +70,10 @@ func (o *Operations) AddSecret(ctx context.Context, id string, expires time.Time
 		*c = *complete
 		return nil
 	})
-	if made.Value == "" {
+	// A secret that is not on record works all the same.
+	if err != nil && !errors.Is(err, ErrNotRecorded) {
 		return nil, err
 	}
-	// A secret that is not on record works all the same.
 	return made, err
 }
 

@@ -28,20 +28,31 @@ Examples:
 `
 }
 
-// Run changes the client, unless somebody else does at the same time.
+// maxTries is how often a client is changed if others do so all the time.
+const maxTries = 10
+
+// Run changes the client. If somebody else has done so meanwhile, what is said
+// is applied to what they have made of it.
 func (c *updateClientCommand) Run(ctx context.Context, con *console) error {
 	if reflect.ValueOf(c.clientFields).IsZero() {
 		return usageError(errors.New("nothing is to be changed"), "sneck client update --help lists what can be")
 	}
 	return c.of(ctx, con, func(o *operator, client *admin.Client) error {
-		settings := client.ClientSettings
-		if err := c.apply(&settings); err != nil {
-			return err
+		for try := 1; ; try++ {
+			settings := client.ClientSettings
+			if err := c.apply(&settings); err != nil {
+				return err
+			}
+			changed, err := o.ChangeClient(ctx, c.ID, client.Version, settings)
+			switch {
+			case err == nil:
+				return writeRecord(con, c.JSON, changed, clientTable(changed))
+			case !errors.Is(err, admin.ErrChanged) || try == maxTries:
+				return err
+			}
+			if client, err = o.client(ctx, c.ID); err != nil {
+				return err
+			}
 		}
-		changed, err := o.ChangeClient(ctx, c.ID, client.Version, settings)
-		if err != nil {
-			return err
-		}
-		return writeRecord(con, c.JSON, changed, clientTable(changed))
 	})
 }
