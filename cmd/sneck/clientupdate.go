@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"reflect"
+	"time"
 
 	"github.com/sneckauth/sneck/authserver/admin"
 )
@@ -28,8 +30,13 @@ Examples:
 `
 }
 
-// maxTries is how often a client is changed if others do so all the time.
-const maxTries = 10
+const (
+	// maxTries is how often a client is changed if others do so all the time.
+	maxTries = 20
+	// retryPause is how long others may have the time to finish, at least.
+	// Stores answer with what they have read for a tenth of a second.
+	retryPause = 120 * time.Millisecond
+)
 
 // Run changes the client. If somebody else has done so meanwhile, what is said
 // is applied to what they have made of it.
@@ -49,6 +56,11 @@ func (c *updateClientCommand) Run(ctx context.Context, con *console) error {
 				return writeRecord(con, c.JSON, changed, clientTable(changed))
 			case !errors.Is(err, admin.ErrChanged) || try == maxTries:
 				return err
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(retryPause + rand.N(retryPause)):
 			}
 			if client, err = o.client(ctx, c.ID); err != nil {
 				return err
