@@ -112,7 +112,9 @@ func TestConfigReportsEveryMistake(t *testing.T) {
 	} {
 		_, err := redis.New(cfg)
 		assert.Error(t, err, "%+v", cfg)
+		assert.Equal(t, err, cfg.Check())
 	}
+	assert.NoError(t, redis.Config{URL: "redis://127.0.0.1:1"}.Check())
 }
 
 func TestErrorsDoNotShowThePassword(t *testing.T) {

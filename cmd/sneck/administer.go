@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,12 +10,30 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/admin"
 	"github.com/sneckauth/sneck/authserver/pages"
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
-// adminFlags say where a server can be administered over HTTP.
-type adminFlags struct {
-	AdminListen         string `from:"SNECK_ADMIN_LISTEN" placeholder:"ADDR" help:"Address of this machine only to administer the server at, such as 127.0.0.1:8081; port 0 is any free one. Without it, that is not possible over HTTP ($$SNECK_ADMIN_LISTEN)."`
-	InsecureAdminListen bool   `from:"SNECK_INSECURE_ADMIN_LISTEN" help:"Let --admin-listen be an address that other machines reach, without TLS: for a network of its own, or behind a proxy that has TLS ($$SNECK_INSECURE_ADMIN_LISTEN)."`
+// An adminSettings says where a server can be administered over HTTP.
+type adminSettings struct {
+	AdminListen         string `yaml:"admin_listen" placeholder:"ADDR" doc:"address of this machine only to administer the server at; port 0 is any free one; without it, that is not possible over HTTP" example:"127.0.0.1:8081"`
+	InsecureAdminListen bool   `yaml:"insecure_admin_listen" doc:"let admin_listen be an address that other machines reach, without TLS: for a network of its own, or behind a proxy that has TLS"`
+}
+
+// check adds what is wrong to l.
+func (s *adminSettings) check(l *settings.Loaded) {
+	if s.AdminListen == "" {
+		if s.InsecureAdminListen {
+			l.Wrong("insecure_admin_listen", "has no effect without an address (hint: admin_listen)")
+		}
+		return
+	}
+	host, _, err := net.SplitHostPort(s.AdminListen)
+	switch {
+	case err != nil:
+		l.Wrong("admin_listen", "%q is not an address (hint: host:port, such as 127.0.0.1:8081)", s.AdminListen)
+	case !s.InsecureAdminListen && !isLoopback(host):
+		l.Wrong("admin_listen", "%s is not an address of this machine only (hint: 127.0.0.1:8081, or --insecure-admin-listen)", s.AdminListen)
+	}
 }
 
 // An administration is where the server is administered; nil if nowhere.
@@ -27,20 +44,13 @@ type administration struct {
 
 // open opens the listener, and returns nil if there is to be none. The caller
 // closes it.
-func (f *adminFlags) open(ctx context.Context) (*administration, error) {
-	if f.AdminListen == "" {
-		if f.InsecureAdminListen {
-			return nil, usageError(errors.New("--insecure-admin-listen without --admin-listen"), "--admin-listen 0.0.0.0:8081")
-		}
+func (s *adminSettings) open(ctx context.Context) (*administration, error) {
+	if s.AdminListen == "" {
 		return nil, nil
 	}
-	l, err := listen(ctx, "--admin-listen", f.AdminListen)
+	l, err := listen(ctx, "--admin-listen", s.AdminListen)
 	if err != nil {
 		return nil, err
-	}
-	if !loopback(l) && !f.InsecureAdminListen {
-		return nil, errors.Join(usageError(fmt.Errorf("--admin-listen %s is not an address of this machine only", l.Addr()),
-			"127.0.0.1:8081, or --insecure-admin-listen"), l.Close())
 	}
 	return &administration{listener: l}, nil
 }

@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/sneckauth/sneck/authserver/admin"
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
 // clientCommands are "sneck client …".
@@ -20,6 +23,24 @@ type clientCommands struct {
 	Update updateClientCommand  `cmd:"" help:"Change what is registered of a client."`
 	Secret clientSecretCommands `cmd:"" help:"Renew the secrets of a client."`
 	Delete deleteClientCommand  `cmd:"" help:"Delete a client, and revoke what was issued to it."`
+}
+
+// newClientCommands returns commands that have all their flags.
+func newClientCommands() clientCommands {
+	var c clientCommands
+	c.Create.secretFlags, c.Create.settings = newSecretFlags("sealing-key")
+	c.Secret.Add.secretFlags, c.Secret.Add.settings = newSecretFlags("sealing-key", "client-id-generator")
+	c.Update.settings = settings.NewFlags(struct{}{})
+	return c
+}
+
+// secretFlags are the flags of commands that make up secrets: those of the
+// server's settings that say how, but for those that a command has itself.
+type secretFlags struct{ kong.Plugins }
+
+func newSecretFlags(others ...string) (secretFlags, *settings.Flags) {
+	flags := settings.NewFlags(defaultSettings().clientSettings, others...)
+	return secretFlags{kong.Plugins{flags.Plugin()}}, flags
 }
 
 // oneClientFlags are the flags of commands about one client.

@@ -16,13 +16,16 @@ type createClientCommand struct {
 	Device bool   `help:"The client is a device without a browser, which acts for the people who connect it."`
 	Public bool   `help:"The client runs where it can keep no secret, such as in a browser or on a phone."`
 	clientFields
+	secretFlags
 }
 
 // Help is printed below the flags.
 func (*createClientCommand) Help() string {
 	return `An application gets scopes and the audience of its tokens, an API the right to
 introspect the tokens that are meant for it. The server need not be running,
-and may be. The secret is printed once; the database has only its digest.
+and may be. The secret is printed once; the database has only its digest. How
+it and the ID are made up, and which redirect URIs there can be, the settings of
+the server say: give it the same --config and environment.
 
 Examples:
 
@@ -53,7 +56,7 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 	if s.Scope != "" && s.Grants == nil {
 		s.Grants = c.grants(s)
 	}
-	err := c.check(func(o *admin.Operations) error {
+	err := c.check(con, func(o *admin.Operations) error {
 		_, err := o.CreateClient(ctx, client)
 		return err
 	})

@@ -32,6 +32,7 @@ type addSecretCommand struct {
 	oneClientFlags
 	Expires      time.Duration `placeholder:"DURATION" help:"How long the secret is good, such as 2160h; for ever if left out."`
 	RetireOthers time.Duration `placeholder:"DURATION" help:"How long the others are still good, such as 24h; as long as before if left out."`
+	secretFlags
 }
 
 // Help is printed below the flags.

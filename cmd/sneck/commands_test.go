@@ -15,7 +15,8 @@ import (
 
 // leaves returns all commands, by what is typed for them.
 func leaves(t *testing.T) map[string]*kong.Node {
-	parser, err := newParser(new(commandLine))
+	cli := newCommandLine()
+	parser, err := newParser(&cli)
 	require.NoError(t, err)
 	found := make(map[string]*kong.Node)
 	for _, leaf := range parser.Model.Leaves(true) {
@@ -28,6 +29,7 @@ func leaves(t *testing.T) map[string]*kong.Node {
 func TestEveryCommandHasJSON(t *testing.T) {
 	without := map[string]string{
 		"sneck serve":      "prints nothing: its log is JSON with --log-json",
+		"sneck guard":      "likewise",
 		"sneck completion": "prints a program for a shell",
 	}
 	for name, leaf := range leaves(t) {
@@ -64,7 +66,8 @@ func TestDocsListTheCommands(t *testing.T) {
 	_, after, found := strings.Cut(rest, end)
 	require.True(t, found)
 
-	parser, err := newParser(new(commandLine))
+	cli := newCommandLine()
+	parser, err := newParser(&cli)
 	require.NoError(t, err)
 	rows := [][2]string{{"command", "what it does"}}
 	for _, leaf := range parser.Model.Leaves(true) {

@@ -10,7 +10,8 @@ import (
 )
 
 func TestCompletions(t *testing.T) {
-	parser, err := newParser(new(commandLine))
+	cli := newCommandLine()
+	parser, err := newParser(&cli)
 	require.NoError(t, err)
 	for line, want := range map[string][]string{
 		"cli":                           {"client"},

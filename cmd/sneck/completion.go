@@ -96,7 +96,8 @@ complete -c sneck -f -a '(__sneck)'
 // each with a tab and a text for people behind it; or ":files" or ":dirs" if
 // the shell knows better.
 func completeLine(words []string, out io.Writer) error {
-	parser, err := newParser(new(commandLine))
+	cli := newCommandLine()
+	parser, err := newParser(&cli)
 	if err != nil {
 		return err
 	}

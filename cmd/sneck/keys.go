@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -37,29 +38,47 @@ const sealHint = "--sealing-key FILE, made by: openssl rand -base64 32"
 
 // sealer returns the sealer of the file, or nil if there is none.
 func (f *sealFlags) sealer() (*authserver.Sealer, error) {
-	if f.SealingKey == "" {
+	sealer, err := readSealer(f.SealingKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, hinted(err, "look at --sealing-key")
+	}
+	return sealer, err
+}
+
+// readSealer returns the sealer with the keys in a file, nil for no file.
+func readSealer(path string) (*authserver.Sealer, error) {
+	if path == "" {
 		return nil, nil
 	}
-	data, err := readFile(f.SealingKey)
+	keys, err := readKeys(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w (hint: look at --sealing-key)", err)
+		return nil, hinted(err, sealHint)
+	}
+	sealer, err := authserver.NewSealer(keys[0], keys[1:]...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return sealer, nil
+}
+
+// readKeys returns the keys in a file, one or more, a line of base64 each.
+func readKeys(path string) ([][]byte, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
 	}
 	var keys [][]byte
 	for line := range strings.FieldsSeq(string(data)) {
 		key, err := base64.StdEncoding.Strict().DecodeString(line)
 		if err != nil {
-			return nil, fmt.Errorf("line %d of %s is not base64 (hint: %s)", len(keys)+1, f.SealingKey, sealHint)
+			return nil, fmt.Errorf("line %d of %s is not base64", len(keys)+1, path)
 		}
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("there is no key in %s (hint: %s)", f.SealingKey, sealHint)
+		return nil, fmt.Errorf("there is no key in %s", path)
 	}
-	sealer, err := authserver.NewSealer(keys[0], keys[1:]...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.SealingKey, err)
-	}
-	return sealer, nil
+	return keys, nil
 }
 
 // maxFile is the longest file with keys that is read, in bytes.
@@ -81,6 +100,7 @@ func readFile(path string) ([]byte, error) {
 // A ringFlags says where the keys are.
 type ringFlags struct {
 	dataFlags
+	configFlag
 	sealFlags
 	unsealedFlag
 	auditFlags
@@ -306,30 +326,17 @@ func (c *retireKeyCommand) Run(ctx context.Context, con *console) error {
 		store.Close())
 }
 
-// keysFlags say which keys a server signs with.
-type keysFlags struct {
-	sealFlags
-	unsealedFlag
-	RotateKeys   time.Duration `default:"720h" placeholder:"DURATION" help:"How long a key in the database signs, such as ${default}; 0 for until \"sneck keys rotate\"."`
-	KeyAlgorithm string        `default:"ES256" placeholder:"ALG" help:"Algorithm of keys that the server makes: ES256, ES384, ES512, EdDSA, RS256, PS256."`
-	SigningKey   string        `from:"SNECK_SIGNING_KEY" placeholder:"FILE" help:"Sign with the private key in this file, a JWK or PEM, and not with keys in the database ($$SNECK_SIGNING_KEY)."`
-	OtherKeys    string        `from:"SNECK_OTHER_KEYS" placeholder:"FILE" help:"Publish the public keys in this file besides, a JWK Set or PEM: those that will sign, and those that did ($$SNECK_OTHER_KEYS)."`
-}
-
 // source returns the keys for a store: those of the files, or those in the
 // store, or none if there are none and nobody has asked for any.
-func (f *keysFlags) source(ctx context.Context, config authserver.KeyRingConfig) (authserver.KeySource, error) {
-	if f.SigningKey != "" {
-		return authserver.NewFileKeys(authserver.FileKeysConfig{Signing: f.SigningKey, Others: f.OtherKeys, Logger: config.Logger})
+func (s *keySettings) source(ctx context.Context, config authserver.KeyRingConfig) (authserver.KeySource, error) {
+	if s.SigningKeyFile != "" {
+		return authserver.NewFileKeys(authserver.FileKeysConfig{Signing: s.SigningKeyFile, Others: s.OtherKeysFile, Logger: config.Logger})
 	}
-	if f.OtherKeys != "" {
-		return nil, usageError(errors.New("--other-keys without --signing-key"), "sneck keys add, for keys in the database")
-	}
-	config.InsecureUnsealed, config.Algorithm, config.RotateEvery = f.InsecureUnsealed, f.KeyAlgorithm, f.RotateKeys
-	if f.RotateKeys == 0 {
+	config.InsecureUnsealed, config.Algorithm, config.RotateEvery = s.InsecureUnsealed, s.KeyAlgorithm, s.RotateKeys
+	if s.RotateKeys == 0 {
 		config.RotateEvery = authserver.Never
 	}
-	if config.Sealer == nil && !f.InsecureUnsealed {
+	if config.Sealer == nil && !s.InsecureUnsealed {
 		return nil, noKeys(ctx, config)
 	}
 	ring, err := authserver.NewKeyRing(config)

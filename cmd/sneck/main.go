@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
 func main() {
@@ -39,6 +41,8 @@ const (
 type commandLine struct {
 	Demo       demoCommand       `cmd:"" help:"Run a server and a guarded API on this machine, to try things out."`
 	Serve      serveCommand      `cmd:"" help:"Run the authorization server."`
+	Guard      guardCommand      `cmd:"" help:"Guard a service in any language: as a reverse proxy, or asked by one."`
+	Check      checkCommand      `cmd:"" help:"Check a file with settings or with routes."`
 	Client     clientCommands    `cmd:"" help:"Register, show and change clients of the authorization server."`
 	Key        keysCommands      `cmd:"" help:"Show and change the keys that tokens are signed with."`
 	User       userCommands      `cmd:"" help:"Make, show and change accounts of people who sign in to the authorization server."`
@@ -72,7 +76,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 		return report(stderr, completeLine(args[1:], stdout))
 	}
 	args = inFull(args)
-	var cli commandLine
+	cli := newCommandLine()
 	exited := false
 	parser, err := newParser(&cli,
 		kong.Writers(stdout, stderr),
@@ -91,6 +95,11 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return report(stderr, command.Run(&console{env: env, in: stdin, out: stdout, err: stderr}))
+}
+
+// newCommandLine returns a command line whose commands have all their flags.
+func newCommandLine() commandLine {
+	return commandLine{Serve: newServeCommand(), Guard: newGuardCommand(), Client: newClientCommands()}
 }
 
 // newParser returns the parser of a command line.
@@ -131,15 +140,21 @@ func commandOf(err error) string {
 }
 
 // fromEnvironment sets flags that have a "from" tag and are not on the command
-// line.
+// line: from the variable of that name, or from the file with settings that has
+// the setting of this variable.
 func fromEnvironment(env func(string) string) kong.Resolver {
-	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if name := flag.Tag.Get("from"); name != "" {
-			if value := env(name); value != "" {
-				return value, nil
-			}
+	return kong.ResolverFunc(func(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		name := flag.Tag.Get("from")
+		if name == "" {
+			return nil, nil
 		}
-		return nil, nil
+		if value := env(name); value != "" {
+			return value, nil
+		}
+		if name == configVariable {
+			return nil, nil
+		}
+		return fromFile(configOf(ctx, env), name)
 	})
 }
 
@@ -190,6 +205,11 @@ func report(stderr io.Writer, err error) int {
 		exit = &exitError{exitNo, err}
 	}
 	if exit.err == nil || errors.Is(exit.err, syscall.EPIPE) { // nobody reads on
+		return exit.status
+	}
+	var mistakes settings.Mistakes
+	if errors.As(exit.err, &mistakes) {
+		fmt.Fprintln(stderr, mistakes) // as editors understand them
 		return exit.status
 	}
 	// Joined errors are one line as well.

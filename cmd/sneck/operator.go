@@ -12,14 +12,20 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/admin"
 	"github.com/sneckauth/sneck/authserver/pages"
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
 // operatorFlags are the flags of commands that do what an operator does.
 type operatorFlags struct {
 	dataFlags
+	configFlag
 	sealFlags
 	auditFlags
 	jsonFlag
+
+	// settings are flags for settings of the server; nil if it does not matter
+	// what these are.
+	settings *settings.Flags
 }
 
 // operatorName is who the audit log says has done it.
@@ -35,7 +41,7 @@ type operator struct {
 // do opens the database and the audit log, and closes them behind what is
 // done. If create is set, a database is made where there is none.
 func (f *operatorFlags) do(ctx context.Context, con *console, create bool, what func(*operator) error) (err error) {
-	sealer, err := f.sealer()
+	like, err := f.like(con)
 	if err != nil {
 		return err
 	}
@@ -48,12 +54,11 @@ func (f *operatorFlags) do(ctx context.Context, con *console, create bool, what 
 	if err != nil {
 		return err
 	}
-	var record func(context.Context, authserver.Event) error
 	if log != nil {
 		defer func() { err = errors.Join(err, log.Close()) }()
-		record = log.Record
+		like.Audit, like.AuditRequired = log.Record, true
 	}
-	operations, err := operationsOn(store, sealer, record)
+	operations, err := operationsOn(store, like)
 	if err != nil {
 		return err
 	}
@@ -62,16 +67,47 @@ func (f *operatorFlags) do(ctx context.Context, con *console, create bool, what 
 
 // check finds out what is wrong with what is to be done before there is a
 // database: it does it to an empty one in memory.
-func (f *operatorFlags) check(what func(*admin.Operations) error) error {
-	sealer, err := f.sealer()
+func (f *operatorFlags) check(con *console, what func(*admin.Operations) error) error {
+	like, err := f.like(con)
 	if err != nil {
 		return err
 	}
-	operations, err := operationsOn(authserver.NewMemory(), sealer, nil)
+	operations, err := operationsOn(authserver.NewMemory(), like)
 	if err != nil {
 		return err
 	}
 	return inOurWords(what(operations))
+}
+
+// like returns what a server that checks clients has in common with the one
+// that will run.
+func (f *operatorFlags) like(con *console) (authserver.Config, error) {
+	c := authserver.Config{Scopes: registeredScopes{}}
+	if f.settings == nil {
+		var err error
+		c.Sealer, err = f.sealer()
+		return c, err
+	}
+	sources, err := f.sources(con.env, f.settings)
+	if err != nil {
+		return c, err
+	}
+	for name, value := range map[string]string{"data": f.Data, "sealing-key": f.SealingKey, "audit": f.Audit} {
+		if value != "" {
+			sources.Flags[name] = []string{value}
+		}
+	}
+	set, server, err := loadServer(sources)
+	if err != nil {
+		return c, mistakenError(err)
+	}
+	if set.ScopeBackend == "static" {
+		c.Scopes = server.Scopes
+	}
+	c.Sealer, c.RedirectSchemes, c.InsecureHTTPRedirects = server.Sealer, server.RedirectSchemes, server.InsecureHTTPRedirects
+	c.ClientID, c.ClientSecret, c.ClientSecretLength = server.ClientID, server.ClientSecret, server.ClientSecretLength
+	c.SecretPeppers = server.SecretPeppers
+	return c, nil
 }
 
 // operationsOn returns what can be done to a store. The server behind it checks
@@ -79,7 +115,7 @@ func (f *operatorFlags) check(what func(*admin.Operations) error) error {
 func operationsOn(store interface {
 	authserver.Lister
 	authserver.ClientRegistry
-}, sealer *authserver.Sealer, record func(context.Context, authserver.Event) error) (*admin.Operations, error) {
+}, like authserver.Config) (*admin.Operations, error) {
 	// The keys and certificates are those of the server that will run.
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -89,10 +125,9 @@ func operationsOn(store interface {
 	if err != nil {
 		return nil, err
 	}
-	server, err := authserver.New(authserver.Config{
-		Issuer: "https://localhost", Store: store, Clients: store, Scopes: registeredScopes{}, Sealer: sealer, Keys: keys,
-		MutualTLS: &authserver.MutualTLS{Roots: x509.NewCertPool()}, Audit: record, AuditRequired: record != nil,
-	})
+	like.Issuer, like.Store, like.Clients, like.Keys = "https://localhost", store, store, keys
+	like.MutualTLS = &authserver.MutualTLS{Roots: x509.NewCertPool()}
+	server, err := authserver.New(like)
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,9 @@ import (
 type clearTokensCommand struct {
 	dataFlags
 	DryRun    bool          `help:"Only say how many would be deleted."`
-	Retain    time.Duration `default:"1h" placeholder:"DURATION" help:"Keep what has expired more recently than this: the reuse of what is still there is noticed. ${default} if left out."`
-	BatchSize int           `default:"10000" placeholder:"N" help:"How many are deleted at a time; ${default} if left out."`
+	Retain    time.Duration `default:"1h" from:"SNECK_CLEAR_EXPIRED_TOKENS_RETAIN" placeholder:"DURATION" help:"Keep what has expired more recently than this: the reuse of what is still there is noticed. ${default} if left out."`
+	BatchSize int           `default:"10000" from:"SNECK_CLEAR_EXPIRED_TOKENS_BATCH_SIZE" placeholder:"N" help:"How many are deleted at a time; ${default} if left out."`
+	configFlag
 	jsonFlag
 	yesFlag
 }
