@@ -108,12 +108,19 @@ func commandsOn(t *testing.T, data string) {
 		args           []string
 	}{
 		{exitOK, "client    app\n", "", []string{"client", "create", "--id", "app", "--scope", "a", "--audience", "api"}},
+		{exitOK, "user      bob\n", "", []string{"user", "create", "bob"}},
 		{exitNo, "", `client "app" exists already`, []string{"client", "create", "--id", "app", "--introspect"}},
-		{exitOK, "app  gets a\n", "", []string{"client", "list"}},
+		{exitOK, "app     -     a     acts for itself\n", "", []string{"client", "list"}},
 		{exitOK, `"client_id":"app"`, "", []string{"client", "show", "app", "--json"}},
 		{exitOK, `{"expired":0,"deleted":0,"dry_run":true}`, "", []string{"tokens", "clear", "--dry-run", "--json"}},
-		{exitOK, "deleted 0 expired records\n", "", []string{"tokens", "clear"}},
-		{exitOK, "deleted client app and 0 records", "", []string{"client", "delete", "app"}},
+		{exitOK, "deleted 0 expired records\n", "", []string{"tokens", "clear", "--yes"}},
+		{exitOK, "token life  5m0s\n", "", []string{"client", "update", "app", "--token-ttl", "5m"}},
+		{exitOK, "until 20", "", []string{"client", "secret", "add", "app", "--expires", "1h"}},
+		{exitOK, `"expired":false}`, "", []string{"client", "secret", "list", "app", "--json"}},
+		{exitOK, "user bob may administer", "", []string{"user", "admin", "add", "bob"}},
+		{exitOK, "bob   u_", "", []string{"user", "list", "--admin"}},
+		{exitOK, "revoked 0 records\n", "", []string{"token", "revoke", "--user", "bob", "--yes"}},
+		{exitOK, "deleted client app and 0 records", "", []string{"client", "delete", "app", "--yes"}},
 		{exitNo, "", "there is no client \"app\" in postgres:///postgres (hint: ", []string{"client", "show", "app"}},
 	} {
 		status, stdout, stderr := inProcess(t, append(step.args, "--data", data)...)

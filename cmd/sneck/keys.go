@@ -3,16 +3,17 @@ package main
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/authserver/admin"
 )
 
 // keysCommands are "sneck keys …".
@@ -98,20 +99,16 @@ func readFile(path string) ([]byte, error) {
 
 // A ringFlags says where the keys are.
 type ringFlags struct {
-	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
+	dataFlags
+	configFlag
 	sealFlags
 	unsealedFlag
-	JSON bool `name:"json" help:"Print JSON."`
-}
-
-// changeRingFlags are for commands that change the keys.
-type changeRingFlags struct {
-	ringFlags
 	auditFlags
+	jsonFlag
 }
 
-// open opens the database and its key ring, whose changes go to record.
-func (f *ringFlags) open(ctx context.Context, create bool, algorithm string, record recordFunc) (database, *authserver.KeyRing, error) {
+// open opens the database and its key ring.
+func (f *ringFlags) open(ctx context.Context, con *console, create bool, algorithm string) (database, *authserver.KeyRing, error) {
 	sealer, err := f.sealer()
 	if err != nil {
 		return nil, nil, err
@@ -120,13 +117,14 @@ func (f *ringFlags) open(ctx context.Context, create bool, algorithm string, rec
 		return nil, nil, usageError(errors.New("--sealing-key is missing"), sealHint)
 	}
 	config := authserver.KeyRingConfig{
-		Store: authserver.NewMemory(), Sealer: sealer, InsecureUnsealed: f.InsecureUnsealed, Algorithm: algorithm, Record: record,
+		Store: authserver.NewMemory(), Sealer: sealer, InsecureUnsealed: f.InsecureUnsealed, Algorithm: algorithm,
+		Record: f.record,
 	}
 	// What is wrong is said before there is a database.
 	if _, err := authserver.NewKeyRing(config); err != nil {
 		return nil, nil, usageError(err, "sneck keys --help")
 	}
-	store, _, err := openData(ctx, f.Data, create)
+	store, err := f.dataFlags.open(ctx, con, create)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,35 +134,6 @@ func (f *ringFlags) open(ctx context.Context, create bool, algorithm string, rec
 		return nil, nil, errors.Join(err, store.Close())
 	}
 	return store, ring, nil
-}
-
-// A keyRecord is what is printed of a key.
-type keyRecord struct {
-	ID        string    `json:"kid"`
-	Algorithm string    `json:"alg"`
-	State     string    `json:"state"`
-	Published time.Time `json:"published"`
-	Signs     time.Time `json:"signs"`
-	Retires   time.Time `json:"retires,omitzero"`
-	Gone      time.Time `json:"gone,omitzero"`
-}
-
-// The states of a key.
-const (
-	stateWaiting = "waiting"
-	stateSigning = "signing"
-	stateRetired = "retired"
-)
-
-func keyRecordOf(k authserver.RingKey, now time.Time) keyRecord {
-	r := keyRecord{k.ID, k.Algorithm, stateSigning, k.Published.UTC(), k.Signs.UTC(), k.Retires.UTC(), k.Gone.UTC()}
-	switch {
-	case now.Before(k.Signs):
-		r.State = stateWaiting
-	case !k.Retires.IsZero() && !now.Before(k.Retires):
-		r.State = stateRetired
-	}
-	return r
 }
 
 func utc(t time.Time) string {
@@ -190,7 +159,7 @@ Example:
 
 // Run prints the keys.
 func (c *listKeysCommand) Run(ctx context.Context, con *console) error {
-	store, ring, err := c.open(ctx, false, "", nil)
+	store, ring, err := c.open(ctx, con, false, "")
 	if err != nil {
 		return err
 	}
@@ -199,35 +168,32 @@ func (c *listKeysCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	out := listing{con: con, json: c.JSON, paint: paintState,
+		header: []string{"KEY", "ALGORITHM", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"}}
 	now := time.Now()
-	records := make([]keyRecord, len(keys))
-	for i, k := range keys {
-		records[i] = keyRecordOf(k, now)
-	}
-	if c.JSON {
-		return json.NewEncoder(con.out).Encode(records)
-	}
-	colours := paletteFor(con.out, con.env)
-	rows := [][]string{{"KEY", "ALGORITHM", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"}}
-	for _, r := range records {
-		rows = append(rows, []string{r.ID, r.Algorithm, r.State, utc(r.Signs), utc(r.Retires), utc(r.Gone)})
-	}
-	return writeGrid(con.out, rows, func(row, column int, text string) string {
-		switch {
-		case row == 0:
-			return colours.bold(text)
-		case column == 2 && strings.TrimSpace(text) == stateSigning:
-			return colours.green(text)
-		case column == 2:
-			return colours.faint(text)
+	for _, k := range keys {
+		r := admin.KeyOf(k, now)
+		if err := out.add(r, r.ID, r.Algorithm, r.State, utc(r.Signs), utc(r.Retires), utc(r.Gone)); err != nil {
+			return err
 		}
-		return text
-	})
+	}
+	return out.end()
+}
+
+// paintState shows which keys sign.
+func paintState(colours palette, column int, cell string) string {
+	switch {
+	case column != 2:
+		return cell
+	case strings.TrimSpace(cell) == admin.StateSigning:
+		return colours.green(cell)
+	}
+	return colours.faint(cell)
 }
 
 // A rotateKeyCommand is "sneck keys rotate".
 type rotateKeyCommand struct {
-	changeRingFlags
+	ringFlags
 	Algorithm string `default:"ES256" placeholder:"ALG" help:"Algorithm of the new key: ES256, ES384, ES512, EdDSA, RS256, PS256."`
 }
 
@@ -247,19 +213,11 @@ Example:
 
 // Run adds a new key.
 func (c *rotateKeyCommand) Run(ctx context.Context, con *console) error {
-	return c.rotate(ctx, con, nil, c.Algorithm, "keys rotate")
+	return c.rotate(ctx, con, nil, c.Algorithm)
 }
 
-func (f *changeRingFlags) rotate(ctx context.Context, con *console, key *authserver.SigningKey, algorithm, command string) error {
-	log, err := f.auditFlags.open()
-	if err != nil {
-		return err
-	}
-	if log != nil {
-		defer log.Close()
-	}
-	record := recordAs(log, command)
-	store, ring, err := f.ringFlags.open(ctx, true, algorithm, record)
+func (f *ringFlags) rotate(ctx context.Context, con *console, key *authserver.SigningKey, algorithm string) error {
+	store, ring, err := f.open(ctx, con, true, algorithm)
 	if err != nil {
 		return err
 	}
@@ -268,19 +226,26 @@ func (f *changeRingFlags) rotate(ctx context.Context, con *console, key *authser
 	if err != nil {
 		return err
 	}
-	unrecorded := record(ctx, authserver.Event{Kind: authserver.EventKeyAdded, Reason: added.ID})
-	r := keyRecordOf(added, time.Now())
-	if f.JSON {
-		err = json.NewEncoder(con.out).Encode(r)
-	} else {
-		_, err = fmt.Fprintf(con.out, "added key %s (%s), which signs from %s\n", printable(r.ID), r.Algorithm, utc(r.Signs))
+	record := admin.KeyOf(added, time.Now())
+	return errors.Join(
+		f.record(ctx, authserver.Event{Kind: authserver.EventKeyAdded, Reason: added.ID}),
+		writeDone(con, f.JSON, record, fmt.Sprintf("added key %s (%s), which signs from %s", printable(record.ID), record.Algorithm, utc(record.Signs))),
+		store.Close())
+}
+
+// record adds an event to the audit log, if there is one.
+func (f *ringFlags) record(ctx context.Context, e authserver.Event) error {
+	log, err := f.auditFlags.open()
+	if log == nil {
+		return err
 	}
-	return errors.Join(err, unrecorded, store.Close())
+	e.By, e.Time = operatorName, time.Now().UTC()
+	return errors.Join(log.Record(context.WithoutCancel(ctx), e), log.Close())
 }
 
 // An addKeyCommand is "sneck keys add".
 type addKeyCommand struct {
-	changeRingFlags
+	ringFlags
 	File string `arg:"" help:"File with a private key: a JWK, or PEM."`
 }
 
@@ -305,13 +270,14 @@ func (c *addKeyCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	return c.rotate(ctx, con, &key, "", "keys add")
+	return c.rotate(ctx, con, &key, "")
 }
 
 // A retireKeyCommand is "sneck keys retire".
 type retireKeyCommand struct {
 	ID string `arg:"" name:"key" help:"Key ID, as \"sneck keys list\" prints it."`
-	changeRingFlags
+	ringFlags
+	yesFlag
 }
 
 // Help is printed below the flags.
@@ -330,33 +296,35 @@ Example:
 
 // Run retires the key.
 func (c *retireKeyCommand) Run(ctx context.Context, con *console) error {
-	log, err := c.auditFlags.open()
-	if err != nil {
-		return err
-	}
-	if log != nil {
-		defer log.Close()
-	}
-	record := recordAs(log, "keys retire")
-	store, ring, err := c.ringFlags.open(ctx, false, "", record)
+	store, ring, err := c.open(ctx, con, false, "")
 	if err != nil {
 		return err
 	}
 	defer store.Close()
+	keys, err := ring.List(ctx)
+	if err != nil {
+		return err
+	}
+	noKey := fmt.Errorf("there is no key %q in %s (hint: sneck keys list)", c.ID, dataName(c.Data))
+	if !slices.ContainsFunc(keys, func(k authserver.RingKey) bool { return k.ID == c.ID }) {
+		return noKey
+	}
+	what := fmt.Sprintf("This takes back key %s, one of %d, and all tokens that it signed", printable(c.ID), len(keys))
+	if err := c.confirm(ctx, con, what); err != nil {
+		return err
+	}
 	err = ring.Retire(ctx, c.ID)
 	if errors.Is(err, authserver.ErrNoSuchKey) {
-		return fmt.Errorf("there is no key %q in %s (hint: sneck keys list)", c.ID, c.Data)
+		return noKey
 	}
 	if err != nil {
 		return err
 	}
-	unrecorded := record(ctx, authserver.Event{Kind: authserver.EventKeyRetired, Reason: c.ID})
-	if c.JSON {
-		err = json.NewEncoder(con.out).Encode(map[string]string{"kid": c.ID, "state": "gone"})
-	} else {
-		_, err = fmt.Fprintf(con.out, "retired key %s, and all tokens that it signed\n", printable(c.ID))
-	}
-	return errors.Join(err, unrecorded, store.Close())
+	return errors.Join(
+		c.record(ctx, authserver.Event{Kind: authserver.EventKeyRetired, Reason: c.ID}),
+		writeDone(con, c.JSON, map[string]string{"kid": c.ID, "state": "gone"},
+			fmt.Sprintf("retired key %s, and all tokens that it signed", printable(c.ID))),
+		store.Close())
 }
 
 // source returns the keys for a store: those of the files, or those in the

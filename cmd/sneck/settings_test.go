@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/authserver/admin"
 	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
@@ -223,13 +224,13 @@ var clientRows = map[string]clientRow{
 }
 
 // registered registers a client as the command does.
-func registered(t *testing.T, h *house, env map[string]string, args ...string) clientRecord {
+func registered(t *testing.T, h *house, env map[string]string, args ...string) admin.Client {
 	t.Helper()
 	var out, stderr bytes.Buffer
 	args = append([]string{"client", "create", "--data", h.dir, "--scope=read", "--audience=https://api.example", "--json"}, args...)
 	status := run(t.Context(), args, func(name string) string { return env[name] }, nil, &out, &stderr)
 	require.Equal(t, exitOK, status, stderr.String())
-	var c clientRecord
+	var c admin.Client
 	require.NoError(t, json.Unmarshal(out.Bytes(), &c))
 	return c
 }
