@@ -107,18 +107,6 @@ const (
 
 const typeBearer = "Bearer"
 
-// A tokenAnswer is a successful answer (RFC 6749, section 5.1). The scope is
-// always reported, so that a client never has to guess what it was granted.
-type tokenAnswer struct {
-	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int64  `json:"expires_in"`
-	RefreshToken string `json:"refresh_token,omitempty"`
-	Scope        string `json:"scope"`
-
-	id string // the "jti"
-}
-
 // complete fills in what the grant has left to the server.
 func (s *Server) complete(ctx context.Context, grantType string, r *GrantRequest, issue *Issue) error {
 	var err error

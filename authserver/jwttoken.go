@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/appendjson"
 )
 
 // A TokenFormat says what access tokens look like. Whatever it is, the record
@@ -69,29 +71,10 @@ func (s *Server) accessToken(ctx context.Context, keys *KeySet, request *TokenRe
 	return token, err
 }
 
-// A jwtClaims is what a JWT says about itself (RFC 9068, section 2.2). The
-// rest of it is the Extra of its record, "jti" included.
-type jwtClaims struct {
-	Issuer   string   `json:"iss"`
-	Subject  string   `json:"sub"`
-	Audience audience `json:"aud"`
-	ClientID string   `json:"client_id"`
-	Expires  int64    `json:"exp"`
-	Issued   int64    `json:"iat"`
-	Scope    string   `json:"scope,omitempty"`
-}
-
 func (s *Server) newJWT(keys *KeySet, r *Record) (string, error) {
 	// A JWT without anything random in it would be that of the second before.
 	r.Extra = joinObjects([]byte(`{"jti":"`+string(appendRandom(nil, familyLen))+`"}`), r.Extra)
-	claims, err := json.Marshal(jwtClaims{
-		Issuer: s.config.Issuer, Subject: r.Subject, Audience: r.Audience, ClientID: r.Client,
-		Expires: unix(r.Expires), Issued: unix(r.Issued), Scope: r.Scopes.String(),
-	})
-	if err != nil {
-		return "", err
-	}
-	token, err := keys.sign(joinObjects(claims, r.Extra))
+	token, err := keys.sign(joinObjects(s.jwtClaims(r), r.Extra))
 	if err != nil {
 		return "", unavailable(fmt.Errorf("sign a token: %w", err))
 	}
@@ -99,6 +82,24 @@ func (s *Server) newJWT(keys *KeySet, r *Record) (string, error) {
 		return "", unavailable(errors.New("the token is too long (hint: fewer claims)"))
 	}
 	return token, nil
+}
+
+// jwtClaims returns what a JWT says about itself (RFC 9068, section 2.2). The
+// rest of it is the Extra of its record, "jti" included.
+func (s *Server) jwtClaims(r *Record) []byte {
+	claims := make([]byte, 0, 512)
+	claims = appendjson.String(append(claims, `{"iss":`...), s.config.Issuer)
+	claims = appendjson.String(append(claims, `,"sub":`...), r.Subject)
+	if len(r.Audience) == 1 {
+		claims = appendjson.Member(claims, "aud", r.Audience[0])
+	} else {
+		claims = appendjson.Members(claims, "aud", r.Audience)
+	}
+	claims = appendjson.String(append(claims, `,"client_id":`...), r.Client)
+	claims = strconv.AppendInt(append(claims, `,"exp":`...), unix(r.Expires), 10)
+	claims = strconv.AppendInt(append(claims, `,"iat":`...), unix(r.Issued), 10)
+	claims = appendjson.Member(claims, "scope", r.Scopes.String())
+	return append(claims, '}')
 }
 
 // joinObjects returns one JSON object of two that have no member in common.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/cryptosigner"
 
 	"github.com/sneckauth/sneck/internal/jws"
 )
@@ -105,7 +104,7 @@ func (k PublicKey) jwk() jose.JSONWebKey {
 // read-only and safe for concurrent use.
 type KeySet struct {
 	algorithm string
-	signer    jose.Signer
+	signer    *jws.Signer
 	ids       map[string]bool
 	document  []byte // the JWK Set
 	etag      string
@@ -159,7 +158,7 @@ func NewKeySet(c KeySetConfig) (*KeySet, error) {
 		published.Keys = append(published.Keys, k.jwk())
 		if i == 0 {
 			set.algorithm = k.Algorithm
-			set.signer, err = newSigner(c.Signing.Signer, k)
+			set.signer, err = jws.NewSigner(k.Algorithm, c.Signing.Signer, typeAccessJWT, k.ID)
 			errs = append(errs, err)
 		}
 	}
@@ -177,20 +176,8 @@ func NewKeySet(c KeySetConfig) (*KeySet, error) {
 
 const typeAccessJWT = "at+jwt"
 
-func newSigner(key crypto.Signer, public PublicKey) (jose.Signer, error) {
-	return jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.SignatureAlgorithm(public.Algorithm), Key: cryptosigner.Opaque(key)},
-		(&jose.SignerOptions{}).WithType(typeAccessJWT).WithHeader("kid", public.ID))
-}
-
 // sign returns a compact JWS of the payload.
-func (k *KeySet) sign(payload []byte) (string, error) {
-	signed, err := k.signer.Sign(payload)
-	if err != nil {
-		return "", err
-	}
-	return signed.CompactSerialize()
-}
+func (k *KeySet) sign(payload []byte) (string, error) { return k.signer.Sign(payload) }
 
 // signed reports whether a token has the form of an access token that one of
 // the keys signed. It does not look at the signature: whether a token was

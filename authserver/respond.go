@@ -18,11 +18,16 @@ func answer(w http.ResponseWriter, status int, body any) error {
 	if err != nil {
 		return err
 	}
+	answerJSON(w, status, data)
+	return nil
+}
+
+// answerJSON is answer for what is JSON already.
+func answerJSON(w http.ResponseWriter, status int, data []byte) {
 	noStore(w)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(data) // a client that is gone needs no answer
-	return nil
 }
 
 func noStore(w http.ResponseWriter) {

@@ -55,7 +55,8 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form Form) (
 	if err := s.observeIssue(ctx, grantType, request, issue, a); err != nil {
 		return client, err
 	}
-	return client, answer(w, http.StatusOK, a)
+	answerJSON(w, http.StatusOK, a.json())
+	return client, nil
 }
 
 // observeIssue reports a token that is about to be sent.

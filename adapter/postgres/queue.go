@@ -4,6 +4,8 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // A call is one caller's question. Whoever runs it sets result and err.
@@ -24,6 +26,13 @@ type queue[A, R any] struct {
 	run      func(batch []*call[A, R])
 	workers  sync.WaitGroup
 
+	// pace is of the only worker, nil if there are more or nobody is waited
+	// for. It is woken by enough, which has room for one, when as many calls
+	// wait as are wanted.
+	pace   *pace
+	wanted atomic.Int64
+	enough chan struct{}
+
 	mu      sync.RWMutex
 	closed  bool
 	callers sync.WaitGroup
@@ -33,11 +42,27 @@ type queue[A, R any] struct {
 const yields = 2
 
 func newQueue[A, R any](size, workers, maxBatch int, run func([]*call[A, R])) *queue[A, R] {
-	q := &queue[A, R]{calls: make(chan *call[A, R], size), maxBatch: maxBatch, run: run}
+	q := &queue[A, R]{calls: make(chan *call[A, R], size), maxBatch: maxBatch, run: run, enough: make(chan struct{}, 1)}
+	q.start(workers)
+	return q
+}
+
+// newPaced returns a queue whose worker, if it is the only one, waits for more
+// calls where many are expected. That is worth it if a batch costs much, such
+// as a flush of the disk.
+func newPaced[A, R any](size, workers, maxBatch int, run func([]*call[A, R])) *queue[A, R] {
+	q := &queue[A, R]{calls: make(chan *call[A, R], size), maxBatch: maxBatch, run: run, enough: make(chan struct{}, 1)}
+	if workers == 1 {
+		q.pace = &pace{most: min(size, maxBatch)}
+	}
+	q.start(workers)
+	return q
+}
+
+func (q *queue[A, R]) start(workers int) {
 	for range workers {
 		q.workers.Go(q.work)
 	}
-	return q
 }
 
 // do waits for room in the queue and for the answer. If ctx is done before,
@@ -60,6 +85,9 @@ func (q *queue[A, R]) do(ctx context.Context, arg A) (none R, _ error) {
 	case q.calls <- c:
 	case <-ctx.Done():
 		return none, ctx.Err()
+	}
+	if n := q.wanted.Load(); n > 0 && int64(len(q.calls)) >= n {
+		q.signal()
 	}
 	select {
 	case <-c.done:
@@ -89,13 +117,50 @@ func (q *queue[A, R]) work() {
 		for range yields {
 			runtime.Gosched()
 		}
+		q.gather()
 		batch := q.fill(c)
 		if len(batch) > 0 {
+			start := time.Now()
 			q.run(batch)
+			if q.pace != nil {
+				q.pace.committed(len(batch), len(q.calls), time.Since(start))
+			}
 		}
 		for _, c := range batch {
 			close(c.done)
 		}
+	}
+}
+
+// gather waits until enough calls have come besides the one that the worker
+// has.
+func (q *queue[A, R]) gather() {
+	if q.pace == nil {
+		return
+	}
+	callers, patience := q.pace.wanted()
+	if callers == 0 {
+		return
+	}
+	q.wanted.Store(int64(callers - 1))
+	defer q.wanted.Store(0)
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for len(q.calls) < callers-1 {
+		select {
+		case <-q.enough:
+		case <-timeout.C:
+			q.pace.waited(len(q.calls) >= callers-1)
+			return
+		}
+	}
+	q.pace.waited(true)
+}
+
+func (q *queue[A, R]) signal() {
+	select {
+	case q.enough <- struct{}{}:
+	default:
 	}
 }
 

@@ -166,7 +166,7 @@ func Open(ctx context.Context, url string, config Config) (*Store, error) {
 		s.pool.Close()
 		return nil, fmt.Errorf("postgres: open: %w", err)
 	}
-	s.writes = newQueue(config.Queue, config.Writers, maxWrites, s.write)
+	s.writes = newPaced(config.Queue, config.Writers, maxWrites, s.write)
 	s.reads = newQueue(config.Queue, config.Readers, maxReads, s.read)
 	s.revokes = newQueue(config.Queue, 1, maxRevokes, s.revoke)
 	s.clientReads = newQueue(config.Queue, 1, maxClientReads, s.readClients)

@@ -97,7 +97,7 @@ func open(ctx context.Context, path string) (_ *Store, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	c, err := connect(dsn(path, "journal_mode(WAL)", "synchronous(FULL)"))
+	c, err := connect(dsn(path, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(4000)", "cache_size(-16384)"))
 	if err != nil {
 		return nil, err
 	}

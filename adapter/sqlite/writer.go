@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 )
 
 const (
@@ -46,8 +47,11 @@ type writer struct {
 	mu     sync.Mutex
 	queue  []*operation
 	closed bool
+	wanted int           // callers, at which the writer is woken
 	wake   chan struct{} // has room for one
 	ended  chan struct{}
+
+	pace pace // of the writer's goroutine
 }
 
 func newWriter(c *conn) *writer {
@@ -69,10 +73,10 @@ func (w *writer) do(ctx context.Context, run func(w *writer) error) error {
 		return ErrClosed
 	}
 	w.queue = append(w.queue, op)
+	first, enough := len(w.queue) == 1, len(w.queue) == w.wanted
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
+	if first || enough {
+		w.signal()
 	}
 	select {
 	case err := <-op.done:
@@ -87,23 +91,23 @@ func (w *writer) end() error {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.signal()
 	<-w.ended
 	return w.close()
+}
+
+func (w *writer) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is awake
+	}
 }
 
 func (w *writer) loop() {
 	defer close(w.ended)
 	for range w.wake {
 		for {
-			// Whoever can run at the moment may be about to write. To let them
-			// costs nothing if there is nobody, and makes batches larger.
-			for range yields {
-				runtime.Gosched()
-			}
+			w.gather()
 			batch, closed := w.next()
 			if len(batch) > 0 {
 				w.write(batch)
@@ -117,9 +121,52 @@ func (w *writer) loop() {
 	}
 }
 
+// gather lets more callers come.
+func (w *writer) gather() {
+	// Whoever can run at the moment may be about to write. To let them costs
+	// nothing if there is nobody, and makes batches larger.
+	for range yields {
+		runtime.Gosched()
+	}
+	if w.queued() == 0 {
+		return
+	}
+	callers, patience := w.pace.wanted()
+	if callers == 0 {
+		return
+	}
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for !w.enough(callers) {
+		select {
+		case <-w.wake:
+		case <-timeout.C:
+			w.pace.waited(w.enough(callers))
+			return
+		}
+	}
+	w.pace.waited(true)
+}
+
+// enough reports whether so many callers wait, or none will come any more. If
+// not, the writer is woken when they do.
+func (w *writer) enough(callers int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wanted = callers
+	return len(w.queue) >= callers || w.closed
+}
+
+func (w *writer) queued() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.queue)
+}
+
 func (w *writer) next() (batch []*operation, closed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.wanted = 0
 	n := min(len(w.queue), maxBatch)
 	batch = w.queue[:n:n]
 	if w.queue = w.queue[n:]; len(w.queue) == 0 {
@@ -132,6 +179,7 @@ func (w *writer) next() (batch []*operation, closed bool) {
 // operation gets a transaction of its own, so that it fails alone. That does
 // not help if no transaction could be begun at all.
 func (w *writer) write(batch []*operation) {
+	start := time.Now()
 	var results []error
 	_, err := w.exec(`BEGIN IMMEDIATE`)
 	if err != nil {
@@ -142,6 +190,7 @@ func (w *writer) write(batch []*operation) {
 		}
 		return
 	}
+	w.pace.committed(len(batch), w.queued(), time.Since(start))
 	for i, op := range batch {
 		if err != nil {
 			op.done <- err

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -79,6 +80,48 @@ func TestFormat(t *testing.T) {
 		kinds = append(kinds, e.Kind)
 	}
 	assert.Equal(t, []authserver.EventKind{"token_revoked", "swept"}, kinds)
+}
+
+// What the log writes is what encoding/json would, whatever there is in it.
+func TestEncoding(t *testing.T) {
+	texts := []string{"", "a", `"\`, "<&>", "a\x00\n\u2028ü", "\xff", strings.Repeat("x", 1000)}
+	var events []authserver.Event
+	for i, text := range texts {
+		e := authserver.Event{Time: at.In(time.FixedZone("", 3600*i)).Add(time.Duration(i) * time.Millisecond)}
+		v := reflect.ValueOf(&e).Elem()
+		for j := range v.NumField() {
+			switch f := v.Field(j); f.Kind() {
+			case reflect.String:
+				f.SetString(text)
+			case reflect.Slice:
+				f.Set(reflect.ValueOf(texts[:i]).Convert(f.Type()))
+			case reflect.Int64:
+				f.SetInt(int64(i - 1))
+			}
+		}
+		if e.Kind == "" {
+			e.Kind = "k"
+		}
+		events = append(events, e)
+		for _, address := range []string{"192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "fe80::1%e<h"} {
+			e.Address = netip.MustParseAddr(address)
+			events = append(events, e)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, path)
+	var want []byte
+	var tip audit.Tip
+	for _, e := range events {
+		require.NoError(t, l.Record(t.Context(), e))
+		line, err := json.Marshal(audit.Entry{Seq: tip.Seq + 1, Prev: tip.Hash, Event: e})
+		require.NoError(t, err)
+		want = append(append(want, line...), '\n')
+		tip = l.Tip()
+	}
+	assert.Equal(t, string(want), content(t, path))
+	assert.Error(t, l.Record(t.Context(), authserver.Event{Kind: "k", Time: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}))
+	assert.Equal(t, tip, l.Tip())
 }
 
 func TestChainGoesOnAfterARestart(t *testing.T) {

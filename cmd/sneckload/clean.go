@@ -48,7 +48,7 @@ type phase struct {
 }
 
 func phaseOf(w window) phase {
-	return phase{PerSecond: w.perSecond(), P50: millis(w.p50), P99: millis(w.p99), Most: millis(w.most)}
+	return phase{PerSecond: w.perSecond(), P50: millis(w.percentile(50)), P99: millis(w.percentile(99)), Most: millis(w.percentile(100))}
 }
 
 // leastWindow is the shortest time over which the clean-up is measured, so that

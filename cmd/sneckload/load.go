@@ -26,14 +26,34 @@ type load struct {
 	expect   []byte
 }
 
-// A window is what happened from one moment to another.
+// A window is what happened in some time.
 type window struct {
-	requests       int
-	elapsed        time.Duration
-	p50, p99, most time.Duration
+	took    []time.Duration // by each request, the shortest first
+	elapsed time.Duration
 }
 
-func (w window) perSecond() float64 { return float64(w.requests) / w.elapsed.Seconds() }
+func newWindow(took []time.Duration, elapsed time.Duration) window {
+	slices.Sort(took)
+	return window{took, elapsed}
+}
+
+func (w window) requests() int { return len(w.took) }
+
+func (w window) perSecond() float64 { return float64(len(w.took)) / w.elapsed.Seconds() }
+
+// percentile returns the time that so many of a hundred requests did not take;
+// 100 stands for the longest.
+func (w window) percentile(n int) time.Duration {
+	if len(w.took) == 0 {
+		return 0
+	}
+	return w.took[min(len(w.took)*n/100, len(w.took)-1)]
+}
+
+// merge returns the window of both times.
+func (w window) merge(other window) window {
+	return newWindow(slices.Concat(w.took, other.took), w.elapsed+other.elapsed)
+}
 
 // A sample is one request that was answered.
 type sample struct {
@@ -83,12 +103,7 @@ func look(samples [][]sample, from, to time.Time) window {
 			}
 		}
 	}
-	w := window{requests: len(took), elapsed: to.Sub(from)}
-	if len(took) > 0 {
-		slices.Sort(took)
-		w.p50, w.p99, w.most = took[len(took)/2], took[len(took)*99/100], took[len(took)-1]
-	}
-	return w
+	return newWindow(took, to.Sub(from))
 }
 
 // send is one connection.

@@ -1,4 +1,4 @@
-// Package jws reads and verifies objects in the JWS compact serialization
+// Package jws reads, verifies and signs objects in the JWS compact serialization
 // (RFC 7515, section 7.1) and the public keys they are signed with (RFC 7517).
 //
 // It knows asymmetric algorithms only, and takes each from the key: the "alg"

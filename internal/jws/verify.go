@@ -192,7 +192,7 @@ func appendInteger(dst, b []byte) []byte {
 }
 
 // hash hashes input with the hash that the algorithm's name ends in.
-func hash(buf *[sha512.Size]byte, alg, input string) (crypto.Hash, []byte) {
+func hash[T string | []byte](buf *[sha512.Size]byte, alg string, input T) (crypto.Hash, []byte) {
 	switch alg[len(alg)-3:] {
 	case "384":
 		sum := sha512.Sum384([]byte(input))
