@@ -69,6 +69,7 @@ func approvingMain() {
 // PostgreSQL itself. SNECK_CRASH_ROUNDS and SNECK_CRASH_TIME, such as 20 and
 // 60s, make it longer.
 func TestKilledServersForgetNothing(t *testing.T) {
+	t.Parallel()
 	rounds, length := 0, 1500*time.Millisecond
 	if n := os.Getenv("SNECK_CRASH_ROUNDS"); n != "" {
 		_, err := fmt.Sscan(n, &rounds)
