@@ -150,7 +150,7 @@ func TestDeadAtStart(t *testing.T) {
 	start := time.Now()
 	_, err = r.Get(t.Context(), "key")
 	require.ErrorContains(t, err, "can not connect")
-	assert.Less(t, time.Since(start), time.Second)
+	assert.Less(t, time.Since(start), slack)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	require.ErrorContains(t, r.Ping(ctx), "no answer")
@@ -302,7 +302,7 @@ func TestHangingServerObeysTheContext(t *testing.T) {
 			took := time.Since(start)
 			cancel()
 			require.Error(t, err, name)
-			assert.Less(t, took, 500*time.Millisecond, name)
+			assert.Less(t, took, slack, name)
 		}
 	}
 }
