@@ -113,12 +113,14 @@ func forwardedFor(element string) string {
 	return ""
 }
 
-// network returns what is counted as one sender: an IPv4 address, or the first
-// 64 bits of an IPv6 address, as a single user has all of the rest.
-func network(address netip.Addr) netip.Prefix {
+// Network returns what limits count as one sender: an IPv4 address, or the first
+// 64 bits of an IPv6 address, as a single user has all of the rest. It is zero
+// for an invalid address.
+func Network(address netip.Addr) netip.Prefix {
 	if !address.IsValid() {
 		return netip.Prefix{}
 	}
+	address = plain(address)
 	bits := 32
 	if address.Is6() {
 		bits = 64

@@ -61,6 +61,7 @@ func (c confirmation) meets(bound confirmation) bool {
 
 const (
 	codeInvalidProof = "invalid_dpop_proof"
+	codeUseNonce     = "use_dpop_nonce"
 
 	kindProof Kind = "dpop"
 	// proofWindow is how far the time of a proof may be from now.
@@ -72,7 +73,7 @@ const (
 func (s *Server) confirm(r *http.Request, c *Client) (confirmation, error) {
 	var cnf confirmation
 	if c.CertificateBound {
-		if cnf.X5T = s.config.MutualTLS.thumbprint(r); cnf.X5T == "" {
+		if cnf.X5T = s.thumbprint(r); cnf.X5T == "" {
 			return cnf, invalidRequest("the tokens of the client are bound to its certificate, and it shows none")
 		}
 	}
@@ -84,6 +85,9 @@ func (s *Server) confirm(r *http.Request, c *Client) (confirmation, error) {
 		return cnf, nil
 	}
 	proof, err := s.checkProof(fields)
+	if errors.Is(err, errNonce) {
+		return cnf, &Error{Code: codeUseNonce, Description: "the DPoP proof must hold the nonce of this answer"}
+	}
 	if err != nil {
 		return cnf, &Error{Code: codeInvalidProof, Description: "the DPoP proof is not valid here", Err: err}
 	}
@@ -109,8 +113,17 @@ func (s *Server) checkProof(fields []string) (*dpop.Proof, error) {
 	case age > proofWindow || age < -proofWindow:
 		return nil, fmt.Errorf("it is from %v ago", age.Truncate(time.Second))
 	}
-	return p, p.Verify()
+	if err := p.Verify(); err != nil {
+		return nil, err
+	}
+	if !s.nonces.Good(p.Nonce, s.config.Now()) {
+		return nil, errNonce
+	}
+	return p, nil
 }
+
+// errNonce means that a proof is good but for its nonce.
+var errNonce = errors.New("it has not the nonce that it needs")
 
 // isTokenEndpoint reports whether a URL, in its normal form, is one of the
 // token endpoint.

@@ -230,7 +230,8 @@ func TestAC13_SelfSignedTLSClientAuth(t *testing.T) {
 func TestCertificateFromAProxy(t *testing.T) {
 	mine := certificate(t, nil)
 	w := newWorld(t, func(c *authserver.Config) {
-		c.MutualTLS = &authserver.MutualTLS{Header: "Client-Cert", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+		c.MutualTLS = &authserver.MutualTLS{Header: "Client-Cert"}
+		c.Proxies.Trusted = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	})
 	w.putClient(t, authserver.Client{AuthMethod: "self_signed_tls_client_auth", JWKS: certificateSet(t, mine)})
 	ask := func(remote string, header ...string) int {
@@ -249,7 +250,7 @@ func TestCertificateFromAProxy(t *testing.T) {
 	assert.Equal(t, 200, ask("[::ffff:192.0.2.7]:4711", rfc9440))
 	for name, status := range map[string]int{
 		"somebody else": ask("198.51.100.1:4711", rfc9440), "twice": ask(proxy, rfc9440, rfc9440), "nothing": ask(proxy),
-		"garbage": ask(proxy, "x"), "not base64": ask(proxy, ":!:"), "no certificate": ask(proxy, ":AAAA:"), "no address": ask("", rfc9440),
+		"garbage": ask(proxy, "x"), "not base64": ask(proxy, ":!:"), "no certificate": ask(proxy, ":AAAA:"), "no address": ask("", rfc9440), "a Unix socket": ask("@", rfc9440),
 	} {
 		assert.Equal(t, 401, status, name)
 	}
@@ -260,7 +261,7 @@ func TestCertificateFromAProxy(t *testing.T) {
 
 	m := authserver.NewMemory()
 	for _, bad := range []authserver.MutualTLS{
-		{Header: "Client-Cert"}, {TrustedProxies: []netip.Prefix{netip.MustParsePrefix("::/0")}}, {Endpoints: "http://mtls.example.com"},
+		{Header: "Client-Cert"}, {Endpoints: "http://mtls.example.com"},
 	} {
 		_, err := authserver.New(authserver.Config{Issuer: issuer, Store: m, Clients: m, MutualTLS: &bad})
 		assert.ErrorContains(t, err, "authserver: MutualTLS.")

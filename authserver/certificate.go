@@ -26,14 +26,11 @@ type MutualTLS struct {
 	Roots *x509.CertPool
 	// Header is the header field in which a proxy that ends TLS hands on the
 	// client's certificate: as in "Client-Cert" (RFC 9440), or as escaped PEM.
-	// It is taken from TrustedProxies only. If empty, the certificate is that
-	// of the request's own connection.
+	// It is taken from Config.Proxies.Trusted only, and there by the address of
+	// the peer: from a Unix socket it is not. They must have seen the client
+	// prove that it holds the key, and remove the field from what clients send.
+	// If empty, the certificate is that of the request's own connection.
 	Header string
-	// TrustedProxies are the addresses that [http.Request.RemoteAddr] may have
-	// for the Header to be believed. They must be proxies that have seen the
-	// client prove that it holds the key, and remove the field from what
-	// clients send.
-	TrustedProxies []netip.Prefix
 	// Endpoints, if not empty, is the URL that is published in place of the
 	// issuer's for the endpoints where certificates are asked for, so that
 	// browsers do not meet the question ("mtls_endpoint_aliases").
@@ -89,12 +86,12 @@ func (c ClientCertificate) isOf(certificate *x509.Certificate) bool {
 	return false
 }
 
-func (m *MutualTLS) prepare() error {
+func (m *MutualTLS) prepare(proxies Proxies) error {
 	if m == nil {
 		return nil
 	}
-	if (m.Header == "") != (len(m.TrustedProxies) == 0) {
-		return errors.New("authserver: MutualTLS.Header and MutualTLS.TrustedProxies need each other")
+	if m.Header != "" && len(proxies.Trusted) == 0 {
+		return errors.New("authserver: MutualTLS.Header needs Proxies.Trusted (hint: whose header it is)")
 	}
 	if m.Endpoints != "" {
 		if err := checkIssuer(m.Endpoints); err != nil {
@@ -107,11 +104,14 @@ func (m *MutualTLS) prepare() error {
 // certificates returns the certificate that the client showed, with those that
 // it sent behind it, or nil. The certificate of a trusted proxy is not its
 // client's.
-func (m *MutualTLS) certificates(r *http.Request) []*x509.Certificate {
-	switch {
-	case m == nil:
+func (s *Server) certificates(r *http.Request) []*x509.Certificate {
+	m := s.config.MutualTLS
+	if m == nil {
 		return nil
-	case m.Header != "" && m.trusts(r.RemoteAddr):
+	}
+	peer, ok := parseAddress(r.RemoteAddr)
+	switch {
+	case m.Header != "" && ok && s.config.Proxies.trusts(peer):
 		fields := r.Header.Values(m.Header)
 		if len(fields) != 1 {
 			return nil
@@ -127,16 +127,10 @@ func (m *MutualTLS) certificates(r *http.Request) []*x509.Certificate {
 	return r.TLS.PeerCertificates
 }
 
-func (m *MutualTLS) trusts(remote string) bool {
-	peer, err := netip.ParseAddrPort(remote)
-	return err == nil && slices.ContainsFunc(m.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
-}
-
 // authenticateTLS authenticates a client by the certificate that it showed
 // (RFC 8705, section 2).
 func (s *Server) authenticateTLS(r *http.Request, c *Client) (*Client, error) {
-	m := s.config.MutualTLS
-	chain := m.certificates(r)
+	chain := s.certificates(r)
 	if len(chain) == 0 {
 		return nil, invalidClient("the client shows no certificate", nil)
 	}
@@ -186,8 +180,8 @@ func (s *Server) checkCertificate(r *http.Request, c *Client, chain []*x509.Cert
 
 // thumbprint returns the digest of the certificate that the client showed, or
 // "" if there is none.
-func (m *MutualTLS) thumbprint(r *http.Request) string {
-	chain := m.certificates(r)
+func (s *Server) thumbprint(r *http.Request) string {
+	chain := s.certificates(r)
 	if len(chain) == 0 {
 		return ""
 	}

@@ -42,6 +42,21 @@ type ClientRegistry interface {
 	ListClients(ctx context.Context, after string, limit int) ([]*Client, error)
 }
 
+// A ClientChanger is a [ClientRegistry] that can read a client and write what
+// follows from it in one step, so that nothing is lost if several callers, or
+// several processes, change it at the same time. Package storetest says whether
+// an implementation is right.
+type ClientChanger interface {
+	ClientRegistry
+	// ChangeClient replaces the client with the ID by what change makes of it,
+	// after that was checked. An error of change is returned as it is, and
+	// nothing is changed then; ErrNotFound means that there is no such client.
+	//
+	// change must be quick, must not use the registry nor a store, and must not
+	// write to what it gets. It may be called again.
+	ChangeClient(ctx context.Context, id string, change func(c *Client) (*Client, error)) error
+}
+
 // A Client is an application or a resource server that is known to the
 // authorization server. The zero value of every field is the choice that
 // allows least.
@@ -135,6 +150,26 @@ func (c *Client) clone() *Client {
 	return &copied
 }
 
+// WithHash returns a copy of the client in which the hash of a secret is replaced
+// by a better one of the same secret, for those who implement [SecretUpgrader].
+func (c *Client) WithHash(from, to string) *Client {
+	upgraded := c.clone()
+	for i := range upgraded.Secrets {
+		if upgraded.Secrets[i].Hash == from {
+			upgraded.Secrets[i].Hash = to
+		}
+	}
+	return upgraded
+}
+
+// CheckAs is [Client.Check] for a client that must have the ID.
+func (c *Client) CheckAs(id string) error {
+	if c.ID != id {
+		return fmt.Errorf("authserver: client %q can not become %q (hint: register another one)", id, c.ID)
+	}
+	return c.Check()
+}
+
 // Check returns what is wrong with the client, all mistakes joined, or nil.
 func (c *Client) Check() error {
 	var errs []error
@@ -181,6 +216,9 @@ func (c *Client) Check() error {
 	}
 	if extra := c.DefaultScopes.Without(c.Scopes); len(extra) > 0 {
 		bad("DefaultScopes %q are not in Scopes", []string(extra))
+	}
+	if c.DefaultScopes.Has(AdminScope) {
+		bad("DefaultScopes has %q (hint: who needs it asks for it)", AdminScope)
 	}
 	if extra := c.RequiredScopes.Without(c.Scopes); len(extra) > 0 {
 		bad("RequiredScopes %q are not in Scopes", []string(extra))

@@ -105,8 +105,8 @@ type Config struct {
 	Scopes scopes.Backend
 	// DefaultScopes are granted to a request that names none, unless the
 	// client or the scope backend has defaults of its own. AllScopes stands
-	// for all of them but IntrospectionScope. Each must be one that Scopes
-	// knows.
+	// for all of them but IntrospectionScope and AdminScope. Each must be
+	// one that Scopes knows.
 	DefaultScopes []string
 	// Audience is who the tokens of clients without an audience of their own
 	// are meant for. If it is empty too, such a client gets no token until it
@@ -128,6 +128,16 @@ type Config struct {
 	Sealer *Sealer
 	// Assertions says how clients authenticate with JWTs.
 	Assertions Assertions
+	// DPoPNonceKey, if set, has the token endpoint demand DPoP proofs that hold
+	// a nonce which it handed out not long ago (RFC 9449, section 8), so that
+	// nobody can make proofs ahead of time. Who sends another is answered with
+	// "use_dpop_nonce" and the nonce, and every answer to a proof has the next
+	// one. It is a secret of at least 32 bytes, the same for all servers with
+	// the issuer.
+	DPoPNonceKey []byte
+	// DPoPNonceTTL is how long a nonce is good, at least; five minutes if zero.
+	// It is good for at most twice as long.
+	DPoPNonceTTL time.Duration
 	// MutualTLS says how certificates of clients are taken; nil takes none.
 	MutualTLS *MutualTLS
 	// SecretHasher, if set, hashes client secrets in place of the built-in
@@ -142,8 +152,8 @@ type Config struct {
 
 	// Limits says how often clients and addresses may ask.
 	Limits Limits
-	// Proxies says which proxies stand in front of the server, for the limits
-	// and for events.
+	// Proxies says which proxies stand in front of the server, for the limits,
+	// for events, and for MutualTLS.Header.
 	Proxies Proxies
 
 	// Observe, if set, is called with every Event, before the answer is sent.
@@ -173,9 +183,12 @@ type Config struct {
 
 const (
 	// AllScopes among the DefaultScopes stands for every scope that there is,
-	// but for IntrospectionScope.
+	// but for IntrospectionScope and AdminScope.
 	AllScopes = "__all__"
 	// IntrospectionScope is the scope of a token that may introspect others.
 	// It has to be asked for by name.
 	IntrospectionScope = "introspection"
+	// AdminScope is the scope of a token that may administer the server: see
+	// package admin. It has to be asked for by name, and is never a default.
+	AdminScope = "sneck:admin"
 )

@@ -12,7 +12,7 @@ import (
 )
 
 // An Event is something that has happened. It never holds a token, a code or a
-// secret, nor what an unknown client has sent.
+// secret, nor what an unknown client has sent or somebody unknown has typed.
 type Event struct {
 	Kind EventKind `json:"kind"`
 	Time time.Time `json:"time"`
@@ -38,6 +38,9 @@ type Event struct {
 	Reason string `json:"reason,omitempty"`
 	// Count is how many records it is about, if that is not one.
 	Count int64 `json:"count,omitempty"`
+	// By is who did it, if that is an administrator: the subject of whoever
+	// has asked, or what a command calls itself.
+	By string `json:"by,omitempty"`
 }
 
 // An EventKind says what has happened. The names stay the same.
@@ -49,8 +52,9 @@ const (
 	// answered with an access token, and maybe a refresh token.
 	EventTokenIssued    EventKind = "token_issued"
 	EventTokenRefreshed EventKind = "token_refreshed"
-	// EventTokenRevoked: a client has revoked a token, and with it Count
-	// records.
+	// EventTokenRevoked: a client or an administrator has revoked a token, and
+	// with it Count records. Of what an administrator has revoked, the fields
+	// that are set say what was selected.
 	EventTokenRevoked EventKind = "token_revoked"
 	// EventReuseDetected: a code or refresh token was used again, so Count
 	// records of its family are revoked.
@@ -61,7 +65,8 @@ const (
 	// EventAuthenticationFailed: a client could not authenticate.
 	EventAuthenticationFailed EventKind = "authentication_failed"
 	// EventRateLimited: Reason is the limit. It is reported once a minute for
-	// each client or address.
+	// each client or address. Of the pages, Subject is the account that was
+	// named, if there is such an account.
 	EventRateLimited EventKind = "rate_limited"
 	// EventAuthorizationApproved and EventAuthorizationDenied: a user, or what
 	// they have consented to before, has decided at the authorization
@@ -74,10 +79,46 @@ const (
 	EventDeviceApproved  EventKind = "device_approved"
 	EventDeviceDenied    EventKind = "device_denied"
 	// EventClientCreated, EventClientChanged and EventClientDeleted come from
-	// ObserveClients.
+	// ObserveClients, and from package admin. Reason is "secret added" or
+	// "secret retired" if that is what was changed; Count is how many records
+	// of what was issued were revoked.
 	EventClientCreated EventKind = "client_created"
 	EventClientChanged EventKind = "client_changed"
 	EventClientDeleted EventKind = "client_deleted"
+	// EventAccountCreated, EventAccountChanged and EventAccountDeleted: Subject
+	// is the account. Reason says what was changed: "admin" or "no admin".
+	EventAccountCreated EventKind = "account_created"
+	EventAccountChanged EventKind = "account_changed"
+	EventAccountDeleted EventKind = "account_deleted"
+	// EventPasswordChanged: the account of Subject has a new password.
+	EventPasswordChanged EventKind = "password_changed"
+	// EventSignedIn: Subject has proved at the pages who they are; Reason is
+	// "password" or "passkey". It is on record before the session begins.
+	EventSignedIn EventKind = "signed_in"
+	// EventSignInFailed: somebody could not. Subject is the account that was
+	// named, if there is such an account; Reason is "wrong password", "wrong
+	// passkey" or, for who is signed in already, "wrong current password".
+	EventSignInFailed EventKind = "sign_in_failed"
+	// EventSignedOut: Subject has ended the session that they were using.
+	EventSignedOut EventKind = "signed_out"
+	// EventSessionEnded: Count sessions of Subject were ended. Reason is
+	// "cookie used twice" if nobody has asked for it.
+	EventSessionEnded EventKind = "session_ended"
+	// EventPasskeyAdded and EventPasskeyRemoved: Subject has changed with what
+	// they sign in.
+	EventPasskeyAdded   EventKind = "passkey_added"
+	EventPasskeyRemoved EventKind = "passkey_removed"
+	// EventConsentRevoked: Subject has taken back what Client was allowed, and
+	// with it Count records.
+	EventConsentRevoked EventKind = "consent_revoked"
+	// EventKeyAdded and EventKeyRetired: there is a new signing key, or one was
+	// taken back with all that it signed. Here and below, Reason is the ID of
+	// the key. EventKeySigns: a server that shares
+	// it begins to sign with it, or has started and does so. EventKeyDeleted: its private half is gone.
+	EventKeyAdded   EventKind = "key_added"
+	EventKeyRetired EventKind = "key_retired"
+	EventKeySigns   EventKind = "key_signs"
+	EventKeyDeleted EventKind = "key_deleted"
 	// EventSecretUpgraded: the hash of a client's secret was replaced by a
 	// better one of the same secret.
 	EventSecretUpgraded EventKind = "secret_upgraded"
@@ -86,6 +127,11 @@ const (
 	// EventAuditLost: the audit could not take Count events before this one.
 	EventAuditLost EventKind = "audit_lost"
 )
+
+// Record hands on what has happened beside the endpoints of the server: to
+// Config.Observe, and to Config.Audit. It sets the time. With
+// Config.AuditRequired, an error means that it is not on record.
+func (s *Server) Record(ctx context.Context, e Event) error { return s.observe(ctx, e) }
 
 // observe hands an event on. The error is to be answered: the event has to be
 // in the audit, and is not.

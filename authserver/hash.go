@@ -39,14 +39,23 @@ func HashGenerated(secret string) string {
 // for a minute and limited in concurrency. Secrets with fewer than 8 bytes
 // are refused.
 func HashChosen(secret string) (string, error) {
-	if len(secret) < minChosen || len(secret) > maxSecret {
-		return "", fmt.Errorf("authserver: a chosen secret must have %d to %d bytes", minChosen, maxSecret)
+	if err := checkChosen(secret); err != nil {
+		return "", err
 	}
 	salt := make([]byte, 16)
 	rand.Read(salt) // never fails
 	h := argon2Hash{memory: argon2Memory, time: argon2Time, threads: 1, salt: salt}
 	h.sum = h.derive(secret, 32)
 	return h.String(), nil
+}
+
+// checkChosen refuses what is too short to be a secret, or too long to be looked
+// at.
+func checkChosen(secret string) error {
+	if len(secret) < minChosen || len(secret) > maxSecret {
+		return fmt.Errorf("authserver: a chosen secret must have %d to %d bytes", minChosen, maxSecret)
+	}
+	return nil
 }
 
 const (

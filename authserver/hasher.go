@@ -24,9 +24,10 @@ type SecretHasher interface {
 	Outdated(hash string) bool
 }
 
-const foreignPrefix = "$x-"
+// ForeignPrefix is what the hashes of a [SecretHasher] begin with, and no others.
+const ForeignPrefix = "$x-"
 
-func isForeign(hash string) bool { return strings.HasPrefix(hash, foreignPrefix) }
+func isForeign(hash string) bool { return strings.HasPrefix(hash, ForeignPrefix) }
 
 // A foreignHash is one of a SecretHasher, who alone can read it.
 type foreignHash struct{}

@@ -136,7 +136,7 @@ func (s *Server) bearerOf(r *http.Request, form Form, token string) (*Client, er
 	if err != nil {
 		return nil, err
 	}
-	if !(confirmation{X5T: s.config.MutualTLS.thumbprint(r)}).meets(extra.Bound) {
+	if !(confirmation{X5T: s.thumbprint(r)}).meets(extra.Bound) {
 		invalid.Description = "the token is bound to a key: authenticate in another way"
 		return nil, invalid
 	}
@@ -202,6 +202,10 @@ func unix(t time.Time) int64 {
 	}
 	return t.Unix()
 }
+
+// TokenID returns the "jti" of the token, as introspection reports it. It does
+// not lead back to the token or to its key.
+func (r Record) TokenID() string { return publicID(r) }
 
 // publicID names the token of a record as its introspection does.
 func publicID(r Record) string {

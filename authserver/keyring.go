@@ -38,7 +38,8 @@ type KeyRing struct {
 	current atomic.Pointer[ringView]
 	turn    chan struct{} // held by who asks the store
 	// What follows is for the holder of the turn.
-	version int // the last one that is known to exist
+	version int    // the last one that is known to exist
+	signs   string // ID of the key that signs
 	private map[string]crypto.Signer
 	deleted map[string]bool // private halves
 	retry   time.Time       // when it is worth to ask a store that has failed
@@ -74,6 +75,11 @@ type KeyRingConfig struct {
 	// so the longest life of tokens; zero means 24 hours. JWTs of clients with
 	// a longer one end sooner.
 	Overlap time.Duration
+	// Record, if set, is called with the Event of what the ring does by itself:
+	// keys that it makes when it is time, or in place of one that was taken
+	// back; keys that begin to sign; private halves that it deletes. It is the
+	// Record method of the server. Who calls Rotate or Retire reports that.
+	Record func(ctx context.Context, e Event) error
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 	// Logger is told of changes, and of failures while the ring can go on; nil
@@ -230,7 +236,9 @@ func (r *KeyRing) Retire(ctx context.Context, id string) error {
 		return err
 	}
 	defer r.release()
-	err := r.change(ctx, func(st *ringState, now time.Time) (*newKey, error) {
+	var made *newKey
+	err := r.change(ctx, func(st *ringState, now time.Time) (_ *newKey, err error) {
+		made = nil
 		i := st.index(id)
 		if i < 0 || st.gone(i, now) {
 			return nil, fmt.Errorf("%w: %q", ErrNoSuchKey, id)
@@ -244,14 +252,16 @@ func (r *KeyRing) Retire(ctx context.Context, id string) error {
 			st.Keys[i].Signs = now.Unix()
 			return nil, nil
 		}
-		k, err := r.newKey(nil)
-		if err != nil {
+		if made, err = r.newKey(nil); err != nil {
 			return nil, err
 		}
-		return k, st.add(k, now, now)
+		return made, st.add(made, now, now)
 	})
 	if err != nil {
 		return err
+	}
+	if made != nil {
+		r.report(ctx, EventKeyAdded, made.public.ID)
 	}
 	return r.deletePrivate(ctx, id)
 }
@@ -267,3 +277,14 @@ func (r *KeyRing) take(ctx context.Context) error {
 }
 
 func (r *KeyRing) release() { <-r.turn }
+
+// report reports what the ring has done by itself.
+func (r *KeyRing) report(ctx context.Context, kind EventKind, id string) {
+	if r.config.Record == nil {
+		return
+	}
+	if err := r.config.Record(ctx, Event{Kind: kind, Time: r.config.Now().UTC(), Reason: id}); err != nil {
+		// It has happened, and nobody waits for it who could be refused.
+		r.config.Logger.LogAttrs(ctx, slog.LevelError, "change of keys not on record", slog.String("kid", id), cause(err))
+	}
+}

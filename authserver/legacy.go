@@ -90,7 +90,7 @@ func (r *GrantRequest) asked(ctx context.Context) (*AuthorizationRequest, error)
 func (r *GrantRequest) limitPasswords(ctx context.Context, username string, n int) error {
 	s := r.server
 	rates := s.config.Limits.Failures
-	from := network(r.from)
+	from := Network(r.from)
 	name := sha256.Sum256([]byte(strings.ToLower(username)))
 	err := s.take(ctx, LimitKey{What: "password.user", Client: "user " + hex.EncodeToString(name[:]), Address: from}, n, rates.Client)
 	if from.IsValid() {

@@ -20,7 +20,8 @@ import (
 type Limiter interface {
 	// Take uses n units of the key, all or none. It returns zero if they were
 	// there, or else how long it takes until they are, if nobody else comes.
-	// With n = 0 nothing is used, and the answer is the one for n = 1.
+	// With n = 0 nothing is used, and the answer is the one for n = 1. With
+	// n < 0 so many units are given back, as far as any are missing.
 	Take(ctx context.Context, key LimitKey, n int, rate Rate) (wait time.Duration, err error)
 }
 
@@ -32,7 +33,7 @@ type LimitKey struct {
 	// Client is a client identifier of at most 255 bytes, or empty.
 	Client string
 	// Address is an IPv4 address or the first 64 bits of an IPv6 address; or
-	// zero.
+	// zero. See [Network].
 	Address netip.Prefix
 }
 
@@ -65,8 +66,8 @@ func (r Rate) Depth() int {
 // it how long limiters remember a key.
 const maxRefill = 24 * time.Hour
 
-// check returns what is wrong with a rate.
-func (r Rate) check() error {
+// Check returns what is wrong with a rate.
+func (r Rate) Check() error {
 	switch {
 	case r.InsecureUnlimited:
 		if r != (Rate{InsecureUnlimited: true}) {
@@ -151,6 +152,12 @@ func (m *MemoryLimiter) Take(_ context.Context, key LimitKey, n int, rate Rate) 
 	if p.hash == hash {
 		// If the clock was set back, nobody waits longer than for a full depth.
 		full = min(max(p.full, now), now+depth)
+	}
+	if n < 0 {
+		if p.hash == hash {
+			p.full = max(full-min(int64(-n)*interval, depth), now)
+		}
+		return 0, nil
 	}
 	next := full + int64(max(n, 1))*interval
 	if wait := next - depth - now; wait > 0 {

@@ -64,7 +64,7 @@ func (l *Limits) prepare(now func() time.Time) error {
 		if *rate == (Rate{}) {
 			*rate = standard
 		}
-		if err := rate.check(); err != nil {
+		if err := rate.Check(); err != nil {
 			errs = append(errs, fmt.Errorf("authserver: Limits.%s %w", name, err))
 		}
 	}
@@ -147,7 +147,7 @@ func (s *Server) limitAddress(r *http.Request, l *limit) error {
 // takeAddress limits nobody whose address is not known: it would be all such
 // together.
 func (s *Server) takeAddress(r *http.Request, l *limit, n int) error {
-	from := network(s.address(r))
+	from := Network(s.address(r))
 	if !from.IsValid() {
 		return nil
 	}
@@ -158,7 +158,7 @@ func (s *Server) takeAddress(r *http.Request, l *limit, n int) error {
 func (s *Server) limitClient(r *http.Request, l *limit, c *Client) error {
 	key := LimitKey{What: l.client, Client: c.ID}
 	if c.Public() {
-		key.Address = network(s.address(r)) // anybody can say to be this client
+		key.Address = Network(s.address(r)) // anybody can say to be this client
 	}
 	return s.tooMany(r, s.take(r.Context(), key, 1, l.Client))
 }
@@ -183,7 +183,7 @@ func (s *Server) failures(r *http.Request, claimed string, n int) error {
 	l := &s.limits.failure
 	err := s.takeAddress(r, l, n)
 	if claimed != "" {
-		key := LimitKey{l.client, claimed, network(s.address(r))}
+		key := LimitKey{l.client, claimed, Network(s.address(r))}
 		err = cmp.Or(s.take(r.Context(), key, n, l.Client), err)
 	}
 	return s.tooMany(r, err)

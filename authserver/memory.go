@@ -27,7 +27,7 @@ type Memory struct {
 var (
 	_ Store          = (*Memory)(nil)
 	_ ExpiredCounter = (*Memory)(nil)
-	_ ClientRegistry = (*Memory)(nil)
+	_ ClientChanger  = (*Memory)(nil)
 	_ SecretUpgrader = (*Memory)(nil)
 )
 

@@ -72,21 +72,29 @@ func (m *Memory) ListClients(ctx context.Context, after string, limit int) ([]*C
 	return list, nil
 }
 
-// UpgradeSecret implements [SecretUpgrader].
-func (m *Memory) UpgradeSecret(_ context.Context, clientID, from, to string) error {
+// ChangeClient implements [ClientChanger].
+func (m *Memory) ChangeClient(ctx context.Context, id string, change func(*Client) (*Client, error)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := m.clients[clientID]
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c := m.clients[id]
 	if c == nil {
 		return ErrNotFound
 	}
-	// Others may be reading the client.
-	upgraded := c.clone()
-	for i := range upgraded.Secrets {
-		if upgraded.Secrets[i].Hash == from {
-			upgraded.Secrets[i].Hash = to
-		}
+	changed, err := change(c)
+	if err == nil {
+		err = changed.CheckAs(id)
 	}
-	m.clients[clientID] = upgraded
+	if err != nil {
+		return err
+	}
+	m.clients[id] = changed.clone() // others may be reading the old one
 	return nil
+}
+
+// UpgradeSecret implements [SecretUpgrader].
+func (m *Memory) UpgradeSecret(ctx context.Context, clientID, from, to string) error {
+	return m.ChangeClient(ctx, clientID, func(c *Client) (*Client, error) { return c.WithHash(from, to), nil })
 }

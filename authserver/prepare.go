@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sneckauth/sneck/internal/dpop"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -57,7 +58,7 @@ func (c Config) prepare() (Config, error) {
 	if c.AccessToken == nil {
 		c.AccessToken = func(context.Context, *TokenRequest) (string, error) { return NewAccessToken(), nil }
 	}
-	errs = append(errs, c.prepareCodes(), c.prepareRefresh(), c.prepareGrants(), c.Sweep.prepare(), c.Assertions.prepare(), c.MutualTLS.prepare())
+	errs = append(errs, c.prepareCodes(), c.prepareRefresh(), c.prepareGrants(), c.Sweep.prepare(), c.Assertions.prepare(), c.MutualTLS.prepare(c.Proxies))
 	if c.Scopes == nil {
 		c.Scopes = scopes.Static{}
 	}
@@ -91,6 +92,9 @@ func (c Config) prepare() (Config, error) {
 	errs = append(errs, c.Limits.prepare(c.Now), c.Proxies.prepare())
 	if err := checkPeppers(c.SecretPeppers); err != nil {
 		errs = append(errs, err)
+	}
+	for _, err := range dpop.CheckNonces("DPoP", c.DPoPNonceKey, c.DPoPNonceTTL) {
+		bad("%w", err)
 	}
 	if c.SecretHasher != nil && c.SecretPeppers != nil {
 		bad("SecretHasher and SecretPeppers are both set (hint: a SecretHasher has peppers of its own)")
@@ -206,7 +210,7 @@ func expandDefaults(backend scopes.Backend, names []string) ([]string, error) {
 	var expanded []string
 	for _, name := range names {
 		if name == AllScopes {
-			expanded = append(expanded, known.Without(scopes.Set{IntrospectionScope})...)
+			expanded = append(expanded, known.Without(scopes.Set{IntrospectionScope, AdminScope})...)
 		} else {
 			expanded = append(expanded, name)
 		}
@@ -214,6 +218,9 @@ func expandDefaults(backend scopes.Backend, names []string) ([]string, error) {
 	set, err := scopes.Of(expanded...)
 	if err != nil {
 		return nil, err
+	}
+	if set.Has(AdminScope) {
+		return nil, fmt.Errorf("%q can not be a default (hint: who needs it asks for it)", AdminScope)
 	}
 	if unknown := set.Without(known); len(unknown) > 0 {
 		return nil, fmt.Errorf("%q are not among the scopes %q", []string(unknown), []string(known))

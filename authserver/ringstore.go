@@ -78,7 +78,7 @@ func (r *KeyRing) look(ctx context.Context, now time.Time, last *ringView) (*Key
 	r.retry = now.Add(lookInterval)
 	r.config.Logger.LogAttrs(ctx, slog.LevelError, "key ring not read", cause(err))
 	// The same keys, but of this moment.
-	set, err := last.state.set(now, r.private, r.config.Overlap)
+	set, err := r.set(ctx, last.state, now)
 	if err != nil {
 		return nil, err
 	}
@@ -95,12 +95,12 @@ func (r *KeyRing) maintain(ctx context.Context, now time.Time) (*ringView, error
 	}
 	if r.due(st, now) {
 		// Another server may have been faster: due is asked again then.
-		err := r.change(ctx, func(fresh *ringState, now time.Time) (*newKey, error) {
+		var made *newKey
+		err := r.change(ctx, func(fresh *ringState, now time.Time) (_ *newKey, err error) {
 			if st = fresh; !r.due(st, now) {
 				return nil, errUnchanged
 			}
-			k, err := r.newKey(nil)
-			if err != nil {
+			if made, err = r.newKey(nil); err != nil {
 				return nil, err
 			}
 			signs := now
@@ -109,10 +109,13 @@ func (r *KeyRing) maintain(ctx context.Context, now time.Time) (*ringView, error
 					signs = now.Add(st.lead())
 				}
 			}
-			return k, st.add(k, now, signs)
+			return made, st.add(made, now, signs)
 		})
 		if err != nil && !errors.Is(err, errUnchanged) {
 			return nil, err
+		}
+		if err == nil {
+			r.report(ctx, EventKeyAdded, made.public.ID)
 		}
 		if st, err = r.load(ctx); err != nil {
 			return nil, err
@@ -136,7 +139,7 @@ func (r *KeyRing) maintain(ctx context.Context, now time.Time) (*ringView, error
 			}
 		}
 	}
-	set, err := st.set(now, r.private, r.config.Overlap)
+	set, err := r.set(ctx, st, now)
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +148,19 @@ func (r *KeyRing) maintain(ctx context.Context, now time.Time) (*ringView, error
 		until = change
 	}
 	return &ringView{st, set, until, now.Add(st.maxAge())}, nil
+}
+
+// set returns the keys of a moment, and reports if another one signs.
+func (r *KeyRing) set(ctx context.Context, st *ringState, now time.Time) (*KeySet, error) {
+	set, err := st.set(now, r.private, r.config.Overlap)
+	if err != nil {
+		return nil, err
+	}
+	if id := st.Keys[st.signing(now)].ID; id != r.signs {
+		r.signs = id
+		r.report(ctx, EventKeySigns, id)
+	}
+	return set, nil
 }
 
 // due reports whether it is time for the next key.
@@ -398,9 +414,13 @@ func (r *KeyRing) deletePrivate(ctx context.Context, id string) error {
 		return nil
 	}
 	delete(r.private, id)
-	if _, err := r.config.Store.Revoke(ctx, Selector{Key: KeyOf(placeOfPrivate(id))}); err != nil {
+	n, err := r.config.Store.Revoke(ctx, Selector{Key: KeyOf(placeOfPrivate(id))})
+	if err != nil {
 		return fmt.Errorf("authserver: delete the private half of key %q: %w", id, err)
 	}
 	r.deleted[id] = true
+	if n > 0 {
+		r.report(ctx, EventKeyDeleted, id)
+	}
 	return nil
 }

@@ -46,11 +46,16 @@ type SecretUpgrader interface {
 // Matches reports whether the presented secret is the one that was hashed,
 // whether or not it has expired. With a hash of [HashChosen] that takes tens of
 // milliseconds and 19 MiB, so callers bound how many run at a time. An error
-// means that the hash is of no known kind.
+// means that the hash is of no known kind, or that it takes a pepper or a
+// SecretHasher to tell.
 func (s Secret) Matches(presented string) (bool, error) {
 	h, err := parseHash(s.Hash)
 	if err != nil {
 		return false, err
+	}
+	switch h.(type) {
+	case pepperedHash, foreignHash:
+		return false, errors.New("the hash of a secret is not one that can be verified without its pepper or hasher")
 	}
 	return len(presented) <= maxSecret && h.matches(presented), nil
 }
@@ -95,7 +100,7 @@ func (s *Server) HashSecret(ctx context.Context, secret string, generated bool) 
 	if h := s.config.SecretHasher; h != nil {
 		hash, err := h.HashSecret(ctx, secret, generated)
 		if err == nil && !isForeign(hash) {
-			err = fmt.Errorf("authserver: the hash of SecretHasher does not begin with %s", foreignPrefix)
+			err = fmt.Errorf("authserver: the hash of SecretHasher does not begin with %s", ForeignPrefix)
 		}
 		return hash, err
 	}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/dpop"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -25,6 +26,7 @@ type Server struct {
 	remote   *remoteKeys
 	polls    polls
 	limits   limits
+	nonces   *dpop.Nonces   // of the token endpoint; nil if none are wanted
 	local    *MemoryLimiter // when the configured one fails, and for events
 	lost     atomic.Int64   // events that the audit could not take
 	// crossOrigin keeps forms of other sites from the authorization endpoint.
@@ -50,6 +52,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{config: config, path: issuer.Path, metadata: metadataPath + issuer.Path, keeper: newKeeper(&config)}
 	s.remote = newRemoteKeys(config.Assertions.client(), config.Now)
 	s.limits = config.Limits.named()
+	s.nonces = dpop.NewNonces(config.DPoPNonceKey, "sneck DPoP-Nonce of the token endpoint", config.DPoPNonceTTL)
 	s.local = NewMemoryLimiter(localKeys, config.Now)
 	s.grants = map[string]Grant{}
 	for _, g := range config.Grants {
@@ -200,14 +203,7 @@ func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client,
 		}
 		c.Secrets = append(c.Secrets[:len(c.Secrets):len(c.Secrets)], kept)
 	}
-	all, err := s.allScopes(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	if unknown := c.Scopes.Without(all); len(unknown) > 0 {
-		return nil, "", fmt.Errorf("authserver: client %q: Scopes %q are not among the server's %q", c.ID, []string(unknown), []string(all))
-	}
-	errs := []error{c.Check(), s.supports(&c)}
+	errs := []error{c.Check(), s.supports(&c), s.checkScopes(ctx, &c)}
 	for _, uri := range c.RedirectURIs {
 		if err := checkRedirectURI(uri, s.redirectSchemes(&c), s.config.InsecureHTTPRedirects); err != nil {
 			errs = append(errs, fmt.Errorf("authserver: client %q: redirect URI %q: %w", c.ID, uri, err))
@@ -219,10 +215,41 @@ func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client,
 	return &c, plain, nil
 }
 
-func (s *Server) allScopes(ctx context.Context) (scopes.Set, error) {
+// checkScopes refuses scopes that the server does not know, and does not have
+// available to this client either: some backends take whatever is registered.
+func (s *Server) checkScopes(ctx context.Context, c *Client) error {
+	all, err := s.allScopes(ctx)
+	if err != nil {
+		return err
+	}
+	unknown := c.Scopes.Without(all)
+	if len(unknown) == 0 {
+		return nil
+	}
+	available, err := s.config.Scopes.Available(ctx, scopes.Request{ClientID: c.ID, Registered: c.Scopes})
+	if err != nil {
+		return fmt.Errorf("authserver: ask for available scopes: %w", err)
+	}
+	if unknown = unknown.Without(available); len(unknown) > 0 {
+		return fmt.Errorf("authserver: client %q: Scopes %q are not among the server's %q", c.ID, []string(unknown), []string(all))
+	}
+	return nil
+}
+
+// Scopes returns every scope that the server knows, with its text, in the
+// order in which people should see them. It is read-only.
+func (s *Server) Scopes(ctx context.Context) ([]scopes.Described, error) {
 	list, err := s.config.Scopes.All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("authserver: ask for all scopes: %w", err)
+	}
+	return list, nil
+}
+
+func (s *Server) allScopes(ctx context.Context) (scopes.Set, error) {
+	list, err := s.Scopes(ctx)
+	if err != nil {
+		return nil, err
 	}
 	names := make(scopes.Set, len(list))
 	for i, d := range list {

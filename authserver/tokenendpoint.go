@@ -31,6 +31,9 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form Form) (
 	if !client.MayUse(grantType) || client.Public() && !grant.Public {
 		return client, &Error{Code: codeUnauthorizedClient, Description: "the client may not use this grant type"}
 	}
+	if nonce := s.nonces.At(s.config.Now()); nonce != "" && (client.DPoPBound || len(r.Header["Dpop"]) > 0) {
+		w.Header().Set("DPoP-Nonce", nonce) // RFC 9449, section 8.2
+	}
 	proved, err := s.confirm(r, client)
 	if err != nil {
 		return client, err

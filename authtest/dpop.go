@@ -1,12 +1,14 @@
 package authtest
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -58,15 +60,16 @@ func (k *DPoPKey) Confirmation() *sneck.Confirmation {
 	return &sneck.Confirmation{JKT: base64.RawURLEncoding.EncodeToString(thumbprint)}
 }
 
-// Proof returns a good proof for a request with the token, each time another.
-// Claims are added to it and replace those that it has; a nil one is left out.
+// Proof returns a good proof for a request with the token, or for one without
+// if that is empty, each time another. Claims are added to it and replace those
+// that it has; a nil one is left out.
 func (k *DPoPKey) Proof(method, target, token string, claims map[string]any) string {
 	k.t.Helper()
 	htu, _, _ := strings.Cut(target, "?")
-	hash := sha256.Sum256([]byte(token))
-	all := map[string]any{
-		"jti": random(), "htm": method, "htu": htu, "iat": time.Now().Unix(),
-		"ath": base64.RawURLEncoding.EncodeToString(hash[:]),
+	all := map[string]any{"jti": random(), "htm": method, "htu": htu, "iat": time.Now().Unix()}
+	if token != "" {
+		hash := sha256.Sum256([]byte(token))
+		all["ath"] = base64.RawURLEncoding.EncodeToString(hash[:])
 	}
 	maps.Copy(all, claims)
 	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
@@ -74,7 +77,8 @@ func (k *DPoPKey) Proof(method, target, token string, claims map[string]any) str
 }
 
 // Transport sends requests through base, nil for [http.DefaultTransport], with
-// the token and a proof of their own. A nonce that a server hands out is in
+// the token and a proof of their own; with an empty token they are requests to
+// a token endpoint, and get the proof only. A nonce that a server hands out is in
 // the next proof for it; a request that is refused for want of one is sent
 // once more, if its body can be read again ([http.Request.GetBody]).
 func (k *DPoPKey) Transport(token string, base http.RoundTripper) http.RoundTripper {
@@ -92,7 +96,7 @@ type dpopTransport struct {
 
 func (d *dpopTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := d.send(r, r.Body)
-	if err != nil || !wantsNonce(resp) || r.Body != nil && r.GetBody == nil {
+	if err != nil || !d.wantsNonce(resp) || r.Body != nil && r.GetBody == nil {
 		return resp, err
 	}
 	var body io.ReadCloser
@@ -119,7 +123,9 @@ func (d *dpopTransport) send(r *http.Request, body io.ReadCloser) (*http.Respons
 	}
 	r = r.Clone(r.Context())
 	r.Body = body
-	r.Header.Set("Authorization", "DPoP "+d.token)
+	if d.token != "" {
+		r.Header.Set("Authorization", "DPoP "+d.token)
+	}
 	r.Header.Set("DPoP", d.key.Proof(r.Method, r.URL.String(), d.token, claims))
 	resp, err := d.base.RoundTrip(r)
 	if err == nil && resp.Header.Get("DPoP-Nonce") != "" {
@@ -130,8 +136,15 @@ func (d *dpopTransport) send(r *http.Request, body io.ReadCloser) (*http.Respons
 	return resp, err
 }
 
-func wantsNonce(resp *http.Response) bool {
-	if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get("DPoP-Nonce") == "" {
+// wantsNonce reports whether a request was refused for want of a nonce: by a
+// challenge (RFC 9449, section 9), or with an error in JSON (section 8).
+func (d *dpopTransport) wantsNonce(resp *http.Response) bool {
+	switch {
+	case resp.Header.Get("DPoP-Nonce") == "":
+		return false
+	case d.token == "":
+		return resp.StatusCode == http.StatusBadRequest && errorOf(resp) == "use_dpop_nonce"
+	case resp.StatusCode != http.StatusUnauthorized:
 		return false
 	}
 	for _, challenge := range resp.Header.Values("WWW-Authenticate") {
@@ -140,4 +153,20 @@ func wantsNonce(resp *http.Response) bool {
 		}
 	}
 	return false
+}
+
+// errorOf returns the error code in an answer, whose body can still be read.
+func errorOf(resp *http.Response) string {
+	var answer struct {
+		Error string `json:"error"`
+	}
+	start, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(start), resp.Body), resp.Body}
+	if err != nil || json.Unmarshal(start, &answer) != nil {
+		return ""
+	}
+	return answer.Error
 }

@@ -84,10 +84,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	switch h := s.intercept.Load(); {
 	case h != nil:
 		(*h).ServeHTTP(w, r)
-	case r.URL.Path == jwksPath:
-		s.keys.serve(w)
-	case strings.HasPrefix(r.URL.Path, "/.well-known/oauth-authorization-server"):
-		s.serveMetadata(w, r)
 	default:
 		s.ServeHTTP(w, r)
 	}

@@ -21,7 +21,8 @@ import (
 func (s *Server) Issue(t testing.TB, token sneck.Token) string {
 	t.Helper()
 	value := authserver.NewAccessToken()
-	s.write(t, value, s.complete(t, token))
+	token = s.complete(t, token)
+	s.write(t, value, token, further(t, token))
 	return value
 }
 
@@ -32,11 +33,14 @@ func (s *Server) Issue(t testing.TB, token sneck.Token) string {
 // [jwt.Issuer]: https://pkg.go.dev/github.com/sneckauth/sneck/jwt#Issuer
 func (s *Server) IssueJWT(t testing.TB, token sneck.Token) string {
 	t.Helper()
+	if s.otherKeys {
+		t.Fatal("authtest: the server signs with the test's keys, which are not here (hint: leave out Config.Keys)")
+	}
 	token = s.complete(t, token)
-	claims := further(t, token)
+	id, claims := random(), further(t, token)
 	maps.Copy(claims, map[string]any{
 		"iss": s.URL, "sub": token.Subject, "client_id": token.ClientID, "aud": token.Audience,
-		"iat": token.IssuedAt.Unix(), "exp": token.Expires.Unix(), "jti": random(),
+		"iat": token.IssuedAt.Unix(), "exp": token.Expires.Unix(), "jti": id,
 	})
 	if len(token.Scopes) > 0 {
 		claims["scope"] = token.Scopes.String()
@@ -45,7 +49,10 @@ func (s *Server) IssueJWT(t testing.TB, token sneck.Token) string {
 		claims["nbf"] = token.NotBefore.Unix()
 	}
 	value := s.keys.sign(t, claims)
-	s.write(t, value, token)
+	// Introspection must say the same of it.
+	extra := further(t, token)
+	extra["jti"] = id
+	s.write(t, value, token, extra)
 	return value
 }
 
@@ -74,10 +81,10 @@ func (s *Server) complete(t testing.TB, token sneck.Token) sneck.Token {
 	return token
 }
 
-// write makes the token known to the server.
-func (s *Server) write(t testing.TB, value string, token sneck.Token) {
+// write makes the token known to the server, with further claims.
+func (s *Server) write(t testing.TB, value string, token sneck.Token, claims map[string]any) {
 	t.Helper()
-	extra, err := json.Marshal(further(t, token))
+	extra, err := json.Marshal(claims)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -56,6 +57,7 @@ func TestIssueAnyClaims(t *testing.T) {
 		"JWT, introspected":           {remote, signed},
 		"JWT, in the same process":    {srv, signed},
 		"JWT, verified by keys":       {local, signed},
+		"JWT, in both ways":           {sneck.Both(local, remote), signed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := test.verifier.Verify(t.Context(), test.token)
@@ -120,14 +122,38 @@ func TestIssueMistakes(t *testing.T) {
 			}
 		})
 	}
-	f := &fatal{TB: t}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		srv.Revoke(f, "no such token")
-	}()
-	<-done
-	assert.True(t, f.called.Load())
+	others := authtest.NewServer(t, func(c *authserver.Config) { c.Keys = nil })
+	for _, fails := range []func(testing.TB){
+		func(t testing.TB) { srv.Revoke(t, "no such token") },
+		func(t testing.TB) { others.IssueJWT(t, sneck.Token{}) },
+	} {
+		f := &fatal{TB: t}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			fails(f)
+		}()
+		<-done
+		assert.True(t, f.called.Load())
+	}
+}
+
+// Clients may have JWTs of the server, by the same keys; when these change, it
+// knows the old ones no more.
+func TestServerSignsWithTheKeys(t *testing.T) {
+	srv := authtest.NewServer(t, func(c *authserver.Config) { c.AccessTokenFormat = authserver.FormatJWT })
+	token := srv.Token(t, "read")
+	require.Equal(t, 2, strings.Count(token, "."))
+	verifier, err := jwt.New(jwt.Config{Issuers: []jwt.Issuer{{ID: srv.URL}}})
+	require.NoError(t, err)
+	got, err := verifier.Verify(t.Context(), token)
+	require.NoError(t, err)
+	assert.Equal(t, scopes.Set{"read"}, got.Scopes)
+	_, err = srv.Verify(t.Context(), token)
+	require.NoError(t, err)
+	srv.RotateKeys()
+	_, err = srv.Verify(t.Context(), token)
+	require.ErrorIs(t, err, sneck.ErrUnrecognized)
 }
 
 // fatal is a test that fails without failing the one around it.
@@ -186,6 +212,38 @@ func TestDPoPKey(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client gets a token that is bound to its key, from a server that wants
+// nonces; what else is wrong is not tried again.
+func TestDPoPKeyAtTheTokenEndpoint(t *testing.T) {
+	srv := authtest.NewServer(t, func(c *authserver.Config) { c.DPoPNonceKey = make([]byte, 32) })
+	token := srv.Token(t, "read")
+	client := http.Client{Transport: authtest.NewDPoPKey(t).Transport("", nil)}
+	send := func(scope string) (int, string) {
+		form := url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+"/token", strings.NewReader(form.Encode()))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth(srv.Client.ID, srv.Client.Secret)
+		resp, err := client.Do(r)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(body)
+	}
+	for range 2 {
+		status, body := send("read")
+		assert.Equal(t, http.StatusOK, status, body)
+		assert.Contains(t, body, `"token_type":"DPoP"`)
+		status, body = send("unknown")
+		assert.Equal(t, http.StatusBadRequest, status)
+		assert.Contains(t, body, `"error":"invalid_scope"`)
+	}
+	got, err := srv.Verify(t.Context(), token)
+	require.NoError(t, err)
+	assert.Nil(t, got.Confirmation, "who shows no proof needs no nonce")
 }
 
 func TestNewCertificate(t *testing.T) {

@@ -43,6 +43,7 @@ type Server struct {
 
 	scopes         *growing
 	keys           keys
+	otherKeys      bool // the test has keys of its own
 	introspections atomic.Int64
 	offset         atomic.Int64
 	intercept      atomic.Pointer[http.Handler]
@@ -65,20 +66,14 @@ func NewServer(t testing.TB, change ...func(*authserver.Config)) *Server {
 	t.Cleanup(func() { close(s.ended) })
 	s.RotateKeys()
 	config := authserver.Config{
-		Store: memory, Clients: memory, Scopes: s.scopes,
+		Store: memory, Clients: memory, Scopes: s.scopes, Keys: &s.keys,
 		Now: func() time.Time { return time.Now().Add(time.Duration(s.offset.Load())) },
 	}
 	for _, f := range change {
 		f(&config)
 	}
 	config.Issuer = s.URL
-	opaque := config.RecognizeToken
-	if opaque == nil && config.AccessToken == nil {
-		opaque = authserver.WellFormed
-	}
-	if opaque != nil { // else all are recognized
-		config.RecognizeToken = func(token string) bool { return opaque(token) || strings.Count(token, ".") == 2 }
-	}
+	s.otherKeys = config.Keys != &s.keys
 	var err error
 	if s.Server, err = authserver.New(config); err != nil {
 		t.Fatal(err)

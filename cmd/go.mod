@@ -4,12 +4,15 @@ go 1.26.0
 
 require (
 	github.com/alecthomas/kong v1.17.0
+	github.com/google/jsonschema-go v0.4.3
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/sneckauth/sneck v0.0.0
 	github.com/sneckauth/sneck/adapter/postgres v0.0.0
+	github.com/sneckauth/sneck/adapter/redis v0.0.0
 	github.com/sneckauth/sneck/adapter/sqlite v0.0.0
 	github.com/sneckauth/sneck/adapter/webauthn v0.0.0
+	github.com/sneckauth/sneck/adapter/yaml v0.0.0
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/term v0.48.0
 )
@@ -35,10 +38,12 @@ require (
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
+	github.com/redis/rueidis v1.0.79 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/tinylib/msgp v1.6.4 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	go.yaml.in/yaml/v4 v4.0.0 // indirect
 	golang.org/x/crypto v0.59.0 // indirect
 	golang.org/x/sync v0.25.0 // indirect
 	golang.org/x/sys v0.50.0 // indirect
@@ -53,6 +58,8 @@ require (
 replace (
 	github.com/sneckauth/sneck => ..
 	github.com/sneckauth/sneck/adapter/postgres => ../adapter/postgres
+	github.com/sneckauth/sneck/adapter/redis => ../adapter/redis
 	github.com/sneckauth/sneck/adapter/sqlite => ../adapter/sqlite
 	github.com/sneckauth/sneck/adapter/webauthn => ../adapter/webauthn
+	github.com/sneckauth/sneck/adapter/yaml => ../adapter/yaml
 )

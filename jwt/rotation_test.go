@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -21,7 +21,7 @@ import (
 	"github.com/sneckauth/sneck/jwt"
 )
 
-// A rotator is a real server whose keys change all the time. As rotation is
+// A rotator is a server whose keys change all the time. As rotation is
 // done everywhere, a key is published for a while before it signs, and for a
 // while after.
 type rotator struct {
@@ -37,15 +37,16 @@ type withdrawal struct {
 	at    time.Time
 }
 
-func (r *rotator) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+// answer is the server without a network.
+func (r *rotator) answer(request *http.Request) (*http.Response, error) {
 	r.fetches.Add(1)
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	var keys []string
 	for _, s := range r.published {
 		keys = append(keys, s.jwk(""))
 	}
-	r.mu.Unlock()
-	io.WriteString(w, jwks(keys...))
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(jwks(keys...))), Request: request}, nil
 }
 
 // rotate publishes a new key and withdraws the oldest of more than six.
@@ -62,99 +63,81 @@ func (r *rotator) rotate() {
 	}
 }
 
-// sign returns a token of the key that was published two rotations ago, and
-// the key's ID.
-func (r *rotator) sign() (token, kid string) {
+// sign returns a token of the key that was published two rotations ago.
+func (r *rotator) sign() string {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	s := r.published[len(r.published)-3]
-	return s.token(), s.kid
+	r.mu.Unlock()
+	return s.token()
 }
 
-// has reports whether a key is still published.
-func (r *rotator) has(kid string) bool {
+// late returns the latest withdrawn keys' tokens, but for those that may be
+// taken still.
+func (r *rotator) late(refresh time.Duration) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.published, func(s signer) bool { return s.kid == kid })
+	var tokens []string
+	for _, w := range r.withdrawn[max(0, len(r.withdrawn)-3):] {
+		if time.Since(w.at) >= refresh {
+			tokens = append(tokens, w.token)
+		}
+	}
+	return tokens
 }
 
-// Keys that rotate every second for a minute, under load (in short runs ten
-// times a second for two), far faster than anybody's do, while tokens of
-// withdrawn keys use up what there is of fetches for unknown keys: not one
-// valid token is refused, and none of a key that was withdrawn longer ago
-// than Refresh is taken.
+// Keys that rotate every second for a minute, under load, far faster than
+// anybody's do, while tokens of withdrawn keys use up what there is of fetches
+// for unknown keys: not one valid token is refused, and none of a key that was
+// withdrawn longer ago than Refresh is taken. The load and the rotations meet
+// at the same instants.
 func TestRotationUnderLoad(t *testing.T) {
-	period, rotations := time.Second, 60
-	if testing.Short() {
-		period, rotations = 100*time.Millisecond, 20
-	}
-	refresh, run := period*3/2, time.Duration(rotations)*period
-	r := new(rotator)
-	for range 3 {
-		r.rotate()
-	}
-	server := httptest.NewServer(r)
-	defer server.Close()
-	source, err := jwt.NewJWKS(server.URL, jwt.Fetch{Refresh: refresh, UnknownKeyInterval: time.Hour})
-	require.NoError(t, err)
-	defer source.Close()
-	v := newVerifier(t, source)
+	synctest.Test(t, func(t *testing.T) {
+		const (
+			period, rotations = time.Second, 60
+			refresh           = period * 3 / 2
+			pause             = period / 25
+		)
+		r := new(rotator)
+		for range 3 {
+			r.rotate()
+		}
+		source, err := jwt.NewJWKS(jwksURL, jwt.Fetch{
+			HTTPClient: &http.Client{Transport: roundTrip(r.answer)}, Refresh: refresh, UnknownKeyInterval: time.Hour,
+		})
+		require.NoError(t, err)
+		defer source.Close()
+		v := newVerifier(t, source)
 
-	stop := make(chan struct{})
-	var all sync.WaitGroup
-	var good, late atomic.Int64
-	for range 4 {
+		var all sync.WaitGroup
+		var good, late atomic.Int64
+		for range 4 {
+			all.Go(func() {
+				for range rotations * period / pause {
+					_, err := v.Verify(t.Context(), r.sign())
+					assert.NoError(t, err)
+					good.Add(1)
+					time.Sleep(pause)
+				}
+			})
+		}
 		all.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
+			for range rotations * period / pause {
+				for _, token := range r.late(refresh) {
+					_, err := v.Verify(t.Context(), token)
+					assert.ErrorIs(t, err, sneck.ErrInvalid)
+					late.Add(1)
 				}
-				token, kid := r.sign()
-				_, err := v.Verify(t.Context(), token)
-				if err != nil && !r.has(kid) {
-					continue // the machine slept over the key's whole life
-				}
-				if !assert.NoError(t, err) {
-					return
-				}
-				good.Add(1)
+				time.Sleep(pause)
 			}
 		})
-	}
-	all.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			r.mu.Lock()
-			withdrawn := r.withdrawn[max(0, len(r.withdrawn)-3):]
-			r.mu.Unlock()
-			for _, w := range withdrawn {
-				if time.Since(w.at) < refresh {
-					continue
-				}
-				_, err := v.Verify(t.Context(), w.token)
-				assert.ErrorIs(t, err, sneck.ErrInvalid, "withdrawn %v ago", time.Since(w.at))
-				late.Add(1)
-			}
-		}
-	})
-	for end := time.After(run); ; {
-		select {
-		case <-time.After(period):
+		for range rotations {
 			r.rotate()
-			continue
-		case <-end:
+			time.Sleep(period)
 		}
-		break
-	}
-	close(stop)
-	all.Wait()
-	assert.Greater(t, good.Load(), int64(100))
-	assert.Positive(t, late.Load())
-	t.Logf("%d tokens taken, %d withdrawn refused, %d keys, %d fetches", good.Load(), late.Load(), r.made, r.fetches.Load())
+		all.Wait()
+		t.Logf("%d tokens taken, %d withdrawn refused, %d keys, %d fetches", good.Load(), late.Load(), r.made, r.fetches.Load())
+		assert.Greater(t, good.Load(), int64(5_000))
+		assert.Greater(t, late.Load(), int64(1_000))
+		assert.GreaterOrEqual(t, r.fetches.Load(), int64(rotations*period/refresh))
+	})
 }

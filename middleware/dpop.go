@@ -2,11 +2,9 @@ package middleware
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,13 +41,13 @@ type DPoP struct {
 	// NonceTTL is how long a nonce is good, at least; five minutes if zero.
 	// It is good for at most twice as long.
 	NonceTTL time.Duration
+
+	nonces *dpop.Nonces
 }
 
 const (
-	defaultWindow   = time.Minute
-	maxWindow       = 10 * time.Minute
-	defaultNonceTTL = 5 * time.Minute
-	minNonceKey     = 32
+	defaultWindow = time.Minute
+	maxWindow     = 10 * time.Minute
 )
 
 func (d *DPoP) check(mistake func(format string, args ...any)) {
@@ -76,11 +74,8 @@ func (d *DPoP) check(mistake func(format string, args ...any)) {
 			mistake("DPoP.Algorithms has %q, which is not supported (hint: %s)", alg, strings.Join(dpop.Algorithms, ", "))
 		}
 	}
-	if d.NonceKey != nil && len(d.NonceKey) < minNonceKey {
-		mistake("DPoP.NonceKey has %d bytes, fewer than %d", len(d.NonceKey), minNonceKey)
-	}
-	if d.NonceTTL < 0 || d.NonceTTL > 0 && d.NonceTTL < time.Second {
-		mistake("DPoP.NonceTTL %v is under a second", d.NonceTTL)
+	for _, err := range dpop.CheckNonces("DPoP.", d.NonceKey, d.NonceTTL) {
+		mistake("%w", err)
 	}
 }
 
@@ -101,10 +96,7 @@ func (d DPoP) filled(now func() time.Time) DPoP {
 	if d.Replays == nil {
 		d.Replays = NewReplayMemory(0, now)
 	}
-	d.NonceKey = slices.Clone(d.NonceKey)
-	if d.NonceTTL == 0 {
-		d.NonceTTL = defaultNonceTTL
-	}
+	d.nonces = dpop.NewNonces(d.NonceKey, "sneck DPoP-Nonce", d.NonceTTL)
 	return d
 }
 
@@ -131,7 +123,7 @@ func (d *DPoP) read(r *http.Request, token string, now time.Time) (*dpop.Proof, 
 		err = fmt.Errorf("middleware: DPoP proof from %v ago", age.Truncate(time.Second))
 	case !same(p.TokenHash, base64.RawURLEncoding.EncodeToString(hash[:])):
 		err = errors.New("middleware: DPoP proof for another token")
-	case d.NonceKey != nil && !d.nonceGood(p.Nonce, now):
+	case !d.nonces.Good(p.Nonce, now):
 		return nil, ReasonNonce, nil
 	}
 	if err != nil {
@@ -157,29 +149,6 @@ func (d *DPoP) spend(ctx context.Context, p *dpop.Proof) (Reason, error) {
 		return ReasonReplay, nil
 	}
 	return "", nil
-}
-
-// nonce returns the nonce that is handed out now, or "" if none are in use.
-// It is a function of the time and the key, so that nothing is stored.
-func (d *DPoP) nonce(now time.Time) string {
-	if d.NonceKey == nil {
-		return ""
-	}
-	return d.nonceOf(now.UnixNano() / int64(d.NonceTTL))
-}
-
-func (d *DPoP) nonceOf(period int64) string {
-	mac := hmac.New(sha256.New, d.NonceKey)
-	mac.Write([]byte("sneck DPoP-Nonce"))
-	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(period)))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18])
-}
-
-// nonceGood reports whether a nonce was handed out in this period or the one
-// before.
-func (d *DPoP) nonceGood(nonce string, now time.Time) bool {
-	period := now.UnixNano() / int64(d.NonceTTL)
-	return same(nonce, d.nonceOf(period)) || same(nonce, d.nonceOf(period-1))
 }
 
 // same compares in constant time.

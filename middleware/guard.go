@@ -193,7 +193,7 @@ func (g *Guard) decide(r *http.Request, p *Policy, d *Decision) {
 	start := g.config.Now()
 	var proof *dpop.Proof
 	if d.Scheme == string(schemeDPoP) {
-		d.Nonce = g.config.DPoP.nonce(start)
+		d.Nonce = g.config.DPoP.nonces.At(start)
 		if proof, d.Reason, d.Err = g.config.DPoP.read(r, token, start); d.Reason != "" {
 			return
 		}

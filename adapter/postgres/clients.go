@@ -145,9 +145,12 @@ func (s *Store) writeClient(ctx context.Context, c *authserver.Client, query str
 	return s.exec(ctx, query, c.ID, data)
 }
 
-// UpgradeSecret implements [authserver.SecretUpgrader].
-func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) error {
-	if !storable(clientID) {
+// ChangeClient implements [authserver.ClientChanger].
+func (s *Store) ChangeClient(ctx context.Context, id string, change func(*authserver.Client) (*authserver.Client, error)) error {
+	if err := s.alive(ctx); err != nil {
+		return err
+	}
+	if !storable(id) {
 		return authserver.ErrNotFound
 	}
 	err := s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -157,26 +160,17 @@ func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) er
 		}
 		defer func() { _ = tx.Rollback(ctx) }()
 		var data []byte
-		err = tx.QueryRow(ctx, `SELECT data FROM clients WHERE id = $1 FOR UPDATE`, clientID).Scan(&data)
+		err = tx.QueryRow(ctx, `SELECT data FROM clients WHERE id = $1 FOR UPDATE`, id).Scan(&data)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
 		if err != nil {
 			return &undone{err}
 		}
-		c, err := decodeClient(clientID, data)
-		if err != nil {
+		if data, err = changeData(id, data, change); err != nil {
 			return err
 		}
-		for i := range c.Secrets {
-			if c.Secrets[i].Hash == from {
-				c.Secrets[i].Hash = to
-			}
-		}
-		if data, err = json.Marshal(c); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `UPDATE clients SET data = $2 WHERE id = $1`, clientID, data); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE clients SET data = $2 WHERE id = $1`, id, data); err != nil {
 			return &undone{err}
 		}
 		return failed(tx.Commit(ctx))
@@ -188,6 +182,26 @@ func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) er
 		return answer(err)
 	}
 	return settle(ctx)
+}
+
+// changeData returns the data of a client after it was changed and checked.
+func changeData(id string, data []byte, change func(*authserver.Client) (*authserver.Client, error)) ([]byte, error) {
+	c, err := decodeClient(id, data)
+	if err == nil {
+		c, err = change(c)
+	}
+	if err == nil {
+		err = c.CheckAs(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(c)
+}
+
+// UpgradeSecret implements [authserver.SecretUpgrader].
+func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) error {
+	return s.ChangeClient(ctx, clientID, func(c *authserver.Client) (*authserver.Client, error) { return c.WithHash(from, to), nil })
 }
 
 // DeleteClient implements [authserver.ClientRegistry].

@@ -19,6 +19,7 @@ import (
 )
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	storetest.Test(t, func(t *testing.T) authserver.Store { return open(t, postgres.Config{Schema: schema(t)}) })
 	storetest.TestLister(t, func(t *testing.T) authserver.Lister { return open(t, postgres.Config{Schema: schema(t)}) })
 	storetest.TestClients(t, func(t *testing.T) authserver.ClientRegistry { return open(t, postgres.Config{Schema: schema(t)}) })
@@ -40,6 +41,7 @@ func TestReopen(t *testing.T) {
 // The kit's callers are spread over two servers that share the tables, and
 // that only ever delete whole partitions.
 func TestTwoServers(t *testing.T) {
+	t.Parallel()
 	storetest.Test(t, func(t *testing.T) authserver.Store {
 		config := postgres.Config{Schema: schema(t), DropOnly: true}
 		return &twoServers{servers: [2]*postgres.Store{open(t, config), open(t, config)}}

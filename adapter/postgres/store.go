@@ -128,6 +128,7 @@ var (
 	_ authserver.Store          = (*Store)(nil)
 	_ authserver.ExpiredCounter = (*Store)(nil)
 	_ authserver.ClientRegistry = (*Store)(nil)
+	_ authserver.ClientChanger  = (*Store)(nil)
 	_ authserver.SecretUpgrader = (*Store)(nil)
 )
 

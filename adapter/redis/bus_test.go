@@ -103,6 +103,7 @@ func tell(t *testing.T, bus cache.Bus, message string) {
 }
 
 func TestBusDeliversWhatWasMissed(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	cfg := at(server.Address)
 	publisher := connect(t, cfg)
@@ -137,6 +138,7 @@ func TestBusDeliversWhatWasMissed(t *testing.T) {
 
 // Whatever happens to the stream, the subscriber is told, and goes on.
 func TestBusNoticesLoss(t *testing.T) {
+	t.Parallel()
 	for name, disaster := range map[string]func(t *testing.T, server *redistest.Server, cfg redis.Config){
 		"restarted empty": func(_ *testing.T, server *redistest.Server, _ redis.Config) { server.Restart() },
 		"FLUSHALL":        func(_ *testing.T, server *redistest.Server, _ redis.Config) { server.CLI("FLUSHALL") },
@@ -158,6 +160,7 @@ func TestBusNoticesLoss(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := redistest.Start(t, "--enable-debug-command", "yes")
 			cfg := at(server.Address)
 			publisher := connect(t, cfg)
@@ -209,6 +212,7 @@ func TestBusWithoutReplicationID(t *testing.T) {
 
 // Old messages leave, anchors stay, and nobody takes that for a loss.
 func TestBusForgets(t *testing.T) {
+	t.Parallel()
 	address := redistest.Address(t)
 	cfg := at(address)
 	cfg.Retention = time.Second
@@ -228,6 +232,7 @@ func TestBusForgets(t *testing.T) {
 }
 
 func TestFailoverBySentinel(t *testing.T) {
+	t.Parallel()
 	primary, _, sentinel := redistest.StartSentinel(t)
 	cfg := at("")
 	cfg.Addresses, cfg.MasterSet = []string{sentinel.Address}, "main"

@@ -89,6 +89,7 @@ func (l *load) end(t *testing.T) {
 }
 
 func TestRedisIsKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	cfg := at(server.Address)
 	var first, second authority
@@ -135,6 +136,7 @@ func TestRedisIsKilledUnderLoad(t *testing.T) {
 }
 
 func TestHangingRedisUnderLoad(t *testing.T) {
+	t.Parallel()
 	r, err := redis.New(at(hang(t)))
 	require.NoError(t, err)
 	t.Cleanup(func() { r.Close() })
@@ -149,6 +151,7 @@ func TestHangingRedisUnderLoad(t *testing.T) {
 }
 
 func TestRedisHangsUnderLoad(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	cfg := at(server.Address)
 	var a authority

@@ -71,6 +71,12 @@ const (
 	leastRetention   = time.Second
 )
 
+// Check returns every mistake in cfg, as [New] does, without connecting.
+func (cfg Config) Check() error {
+	_, err := cfg.options()
+	return err
+}
+
 // options returns what rueidis is to do, or every mistake in cfg. It sets the
 // defaults.
 func (cfg *Config) options() (rueidis.ClientOption, error) {

@@ -16,6 +16,7 @@ import (
 // A process that starts after a revocation finds an answer of before it in
 // Redis. It is asked at once, and admits nobody.
 func TestLateProcessAdmitsNothingThatWasRevoked(t *testing.T) {
+	t.Parallel()
 	address := redistest.Address(t)
 	rounds := 100
 	if testing.Short() {
@@ -47,6 +48,7 @@ func TestLateProcessAdmitsNothingThatWasRevoked(t *testing.T) {
 // The same where the message of the revocation is gone. The answer is still
 // there, under the same key, and as good as it was.
 func TestLateProcessNoticesWhatTheBusLost(t *testing.T) {
+	t.Parallel()
 	forget := func(server *redistest.Server, bus string) {
 		for _, line := range strings.Split(server.CLI("--raw", "XREVRANGE", bus, "+", "-", "COUNT", "1"), "\n")[:1] {
 			server.CLI("XDEL", bus, line)

@@ -58,6 +58,11 @@ local now = t[1] * 1000000 + t[2]
 local n, interval, depth = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local full = tonumber(redis.call('GET', KEYS[1]) or '0')
 full = math.min(math.max(full, now), now + depth)
+if n < 0 then
+	local less = math.max(full + n * interval, now)
+	redis.call('SET', KEYS[1], string.format('%.0f', less), 'PX', math.max(math.ceil((less - now) / 1000), 1))
+	return 0
+end
 local after = full + math.max(n, 1) * interval
 local wait = after - depth - now
 if wait > 0 then return wait end

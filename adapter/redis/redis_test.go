@@ -57,15 +57,20 @@ func kits(t *testing.T, cfg redis.Config) {
 	})
 }
 
-func TestConformance(t *testing.T) { kits(t, at(redistest.Address(t))) }
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	kits(t, at(redistest.Address(t)))
+}
 
 func TestConformanceWithOddPrefix(t *testing.T) {
+	t.Parallel()
 	cfg := at(redistest.Address(t))
 	cfg.Prefix += "a b\r\n*1\r\n\x00%s{é\xff:"
 	kits(t, cfg)
 }
 
 func TestConformanceOnCluster(t *testing.T) {
+	t.Parallel()
 	nodes := redistest.StartCluster(t)
 	cfg := at(nodes[0].Address)
 	cfg.Cluster = true
@@ -80,6 +85,7 @@ func TestConformanceOnCluster(t *testing.T) {
 }
 
 func TestConformanceWithLogin(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	// The commands that the package doc names, and no more.
 	server.CLI("ACL", "SETUSER", "app", "on", ">pass%word", "~sneck-test-*", "resetchannels", "-@all",
@@ -112,7 +118,9 @@ func TestConfigReportsEveryMistake(t *testing.T) {
 	} {
 		_, err := redis.New(cfg)
 		assert.Error(t, err, "%+v", cfg)
+		assert.Equal(t, err, cfg.Check())
 	}
+	assert.NoError(t, redis.Config{URL: "redis://127.0.0.1:1"}.Check())
 }
 
 func TestErrorsDoNotShowThePassword(t *testing.T) {
@@ -144,7 +152,7 @@ func TestDeadAtStart(t *testing.T) {
 	start := time.Now()
 	_, err = r.Get(t.Context(), "key")
 	require.ErrorContains(t, err, "can not connect")
-	assert.Less(t, time.Since(start), time.Second)
+	assert.Less(t, time.Since(start), slack)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	require.ErrorContains(t, r.Ping(ctx), "no answer")
@@ -279,6 +287,7 @@ func hang(t testing.TB) string {
 }
 
 func TestHangingServerObeysTheContext(t *testing.T) {
+	t.Parallel()
 	r, err := redis.New(at(hang(t)))
 	require.NoError(t, err)
 	defer r.Close()
@@ -295,7 +304,7 @@ func TestHangingServerObeysTheContext(t *testing.T) {
 			took := time.Since(start)
 			cancel()
 			require.Error(t, err, name)
-			assert.Less(t, took, 500*time.Millisecond, name)
+			assert.Less(t, took, slack, name)
 		}
 	}
 }

@@ -35,6 +35,7 @@ func replays(t testing.TB, r *redis.Redis, change ...func(*redis.ReplayConfig)) 
 }
 
 func TestReplaysConformance(t *testing.T) {
+	t.Parallel()
 	t.Run("one server", func(t *testing.T) {
 		address := redistest.Address(t)
 		replaytest.Run(t, func(t *testing.T) middleware.ReplayStore { return replays(t, connect(t, at(address))) })
@@ -165,6 +166,7 @@ func TestReplaysLeaveNothingToRead(t *testing.T) {
 
 // Without Redis nobody can tell, so nobody is admitted, and nobody waits long.
 func TestReplaysFailClosed(t *testing.T) {
+	t.Parallel()
 	const patience = 100 * time.Millisecond
 	short := func(cfg *redis.ReplayConfig) { cfg.Timeout = patience }
 	spend := func(t *testing.T, s *redis.Replays, id string) (bool, error) {

@@ -101,6 +101,7 @@ func TestProcessesShareAnswers(t *testing.T) {
 }
 
 func TestProcessesShareOnCluster(t *testing.T) {
+	t.Parallel()
 	nodes := redistest.StartCluster(t)
 	cfg := at("")
 	cfg.Cluster, cfg.Addresses = true, []string{nodes[0].Address, nodes[1].Address}

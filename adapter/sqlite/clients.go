@@ -172,35 +172,41 @@ func (s *Store) writeClient(ctx context.Context, c *authserver.Client, query str
 	})
 }
 
-// UpgradeSecret implements [authserver.SecretUpgrader].
-func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) error {
+// ChangeClient implements [authserver.ClientChanger].
+func (s *Store) ChangeClient(ctx context.Context, id string, change func(*authserver.Client) (*authserver.Client, error)) error {
 	err := s.writer.do(ctx, func(w *writer) error {
-		data, err := w.clientData(clientID)
+		data, err := w.clientData(id)
 		if errors.Is(err, authserver.ErrNotFound) {
 			return err
 		}
 		if err != nil {
 			return failed(err)
 		}
-		c, err := decodeClient(clientID, data)
+		c, err := decodeClient(id, data)
+		if err == nil {
+			c, err = change(c)
+		}
+		if err == nil {
+			err = c.CheckAs(id)
+		}
 		if err != nil {
 			return err
-		}
-		for i := range c.Secrets {
-			if c.Secrets[i].Hash == from {
-				c.Secrets[i].Hash = to
-			}
 		}
 		if data, err = json.Marshal(c); err != nil {
 			return err
 		}
-		_, err = w.exec(`UPDATE clients SET data = ? WHERE id = ?`, data, clientID)
+		_, err = w.exec(`UPDATE clients SET data = ? WHERE id = ?`, data, id)
 		return failed(err)
 	})
 	if err != nil {
 		return err
 	}
 	return settle(ctx)
+}
+
+// UpgradeSecret implements [authserver.SecretUpgrader].
+func (s *Store) UpgradeSecret(ctx context.Context, clientID, from, to string) error {
+	return s.ChangeClient(ctx, clientID, func(c *authserver.Client) (*authserver.Client, error) { return c.WithHash(from, to), nil })
 }
 
 // DeleteClient implements [authserver.ClientRegistry].

@@ -24,9 +24,14 @@ import (
 //	Listen   string        `yaml:"listen,required" doc:"address to listen on" example:"127.0.0.1:8080"`
 //	TTL      time.Duration `yaml:"token_caching_seconds" min:"0"`
 //	LogLevel string        `yaml:"log_level" enum:"debug,info,warn,error"`
+//	Life     time.Duration `yaml:"life_seconds" also:"max_age_seconds" word:"never"`
+//
+// "also" names other keys of the same field, of which a file has one at most.
+// "word" is what a Duration in seconds may be instead of a number, and stands
+// for the longest that there is, [Forever].
 //
 // A field may be a string, a bool, a number, a [time.Duration], an
-// [encoding.TextUnmarshaler], a struct, a slice, a map with text for keys, or a
+// [encoding.TextUnmarshaler], a [Texts], a struct, a slice, a map with text for keys, or a
 // pointer to one of these. A Duration is a whole number of seconds if its key
 // ends in "_seconds", and text such as "1m30s" otherwise. Texts are not empty,
 // and no text is taken for a number, nor the other way round.
@@ -60,13 +65,25 @@ func (s *Source) Wrong(text string, path ...any) {
 	s.reader.wrong(s.find(path...), "%s", oneLine(text))
 }
 
+// Has reports whether the file has a value at the path of keys and indices.
+func (s *Source) Has(path ...any) bool {
+	_, found := s.walk(path...)
+	return found
+}
+
 // Err returns all mistakes so far in the order of the file, as errors joined of
 // which each is a [*Mistake], or nil.
 func (s *Source) Err() error { return s.reader.err() }
 
 // find returns the node at a path, or the last one on the way that there is.
 func (s *Source) find(path ...any) *yaml.Node {
-	n := s.root
+	n, _ := s.walk(path...)
+	return n
+}
+
+// walk is find, and reports whether the path led to its end.
+func (s *Source) walk(path ...any) (n *yaml.Node, found bool) {
+	n = s.root
 	for _, step := range path {
 		var next *yaml.Node
 		switch step := step.(type) {
@@ -86,11 +103,11 @@ func (s *Source) find(path ...any) *yaml.Node {
 			panic(fmt.Sprintf("yaml: %T is neither a key nor an index", step))
 		}
 		if next == nil {
-			break
+			return n, false
 		}
 		n = next
 	}
-	return n
+	return n, n != nowhere
 }
 
 // A custom value reads itself.
@@ -102,7 +119,9 @@ type custom interface {
 // A key is what the tag of a struct's field says.
 type key struct {
 	name     string
+	also     []string // other names
 	required bool
+	word     string
 	doc      string
 	example  string
 	enum     []string
@@ -122,6 +141,12 @@ func keys(t reflect.Type) []key {
 			continue
 		}
 		k := key{name: name, required: option == "required", doc: f.Tag.Get("doc"), example: f.Tag.Get("example"), index: f.Index}
+		if also := f.Tag.Get("also"); also != "" {
+			k.also = strings.Split(also, ",")
+		}
+		if k.word = f.Tag.Get("word"); k.word != "" && (f.Type != durationType || !k.seconds()) {
+			panic(fmt.Sprintf("yaml: %s has a word, and is no number of seconds", name))
+		}
 		if enum := f.Tag.Get("enum"); enum != "" {
 			k.enum = strings.Split(enum, ",")
 		}
@@ -237,7 +262,16 @@ func (r *reader) among(n *yaml.Node, value string, k key) bool {
 // maxSeconds is a hundred years.
 const maxSeconds = 100 * 365 * 24 * 3600
 
+// Forever is the Duration that the word of its key stands for.
+const Forever time.Duration = math.MaxInt64
+
 func (r *reader) duration(n *yaml.Node, k key) time.Duration {
+	if k.seconds() && k.word != "" && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" {
+		if n.Value != k.word {
+			r.wrong(n, "%s is neither a number of seconds nor %s", quoted(n.Value), k.word)
+		}
+		return Forever
+	}
 	if k.seconds() {
 		return time.Duration(r.whole(n, k.min, maxSeconds, "a number of seconds")) * time.Second
 	}
@@ -254,12 +288,16 @@ func (r *reader) structure(n *yaml.Node, v reflect.Value) {
 	known := keys(v.Type())
 	seen := map[string]bool{}
 	r.entries(n, func(name, item *yaml.Node) {
-		i := slices.IndexFunc(known, func(k key) bool { return k.name == name.Value })
+		i := slices.IndexFunc(known, func(k key) bool { return k.name == name.Value || slices.Contains(k.also, name.Value) })
 		if i < 0 {
 			r.unknown(name, known)
 			return
 		}
-		seen[name.Value] = true
+		if seen[known[i].name] {
+			r.wrong(name, "key %s is another name of what is there already (hint: %s)", quoted(name.Value), known[i].name)
+			return
+		}
+		seen[known[i].name] = true
 		r.value(item, v.FieldByIndex(known[i].index), known[i])
 	})
 	for _, k := range known {
@@ -275,12 +313,15 @@ func (r *reader) structure(n *yaml.Node, v reflect.Value) {
 }
 
 func (r *reader) unknown(name *yaml.Node, known []key) {
-	names := make([]string, len(known))
-	for i, k := range known {
-		names[i] = k.name
+	var names []string
+	for _, k := range known {
+		names = append(append(names, k.name), k.also...)
 	}
 	slices.Sort(names)
 	hint := "the keys are " + strings.Join(names, ", ")
+	if len(names) > 30 { // nobody reads them all
+		hint = fmt.Sprintf("it is like none of the %d keys", len(names))
+	}
 	if near := nearest(name.Value, names); near != "" {
 		hint = "did you mean " + near + "?"
 	}

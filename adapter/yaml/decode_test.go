@@ -36,6 +36,8 @@ type config struct {
 	Texts   map[string]string `yaml:"texts"`
 	Store   *store            `yaml:"store"`
 	Clients []store           `yaml:"clients"`
+	Rest    time.Duration     `yaml:"rest_seconds" also:"pause_seconds,break_seconds" word:"never"`
+	Ordered yaml.Texts        `yaml:"ordered"`
 	Ignored string
 }
 
@@ -66,6 +68,8 @@ clients:
 - path: x
   size: -3
 - {path: y}
+pause_seconds: never
+ordered: {z: last, a: first}
 `), &c)
 	require.NoError(t, err)
 	assert.Equal(t, config{
@@ -73,7 +77,23 @@ clients:
 		Life:   time.Hour, Wait: 90 * time.Second, On: true, Mode: "optional", Port: 8080, Small: 7, Ratio: 1, Level: slog.LevelWarn,
 		Names: []string{"a", "7", "true"}, Modes: []string{"off"}, Texts: map[string]string{"b": "c", "": "d"},
 		Store: &store{Path: "two\nlines"}, Clients: []store{{"x", -3}, {Path: "y"}}, Ignored: "kept",
+		Rest: yaml.Forever, Ordered: yaml.Texts{{Name: "z", Text: "last"}, {Name: "a", Text: "first"}},
 	}, c)
+}
+
+// A file is found to have a value or not, under the name that it has there.
+func TestSourceHas(t *testing.T) {
+	s, err := yaml.Decode("f", []byte("name: a\npause_seconds: 3\nclients: [{path: x}]\n"), new(config))
+	require.NoError(t, err)
+	for path, want := range map[string]bool{"name": true, "pause_seconds": true, "rest_seconds": false, "": false} {
+		assert.Equal(t, want, s.Has(path), path)
+	}
+	assert.True(t, s.Has("clients", 0, "path"))
+	assert.False(t, s.Has("clients", 1))
+	assert.False(t, s.Has("name", "path"))
+	s, err = yaml.Decode("f", nil, new(config))
+	require.Error(t, err)
+	assert.False(t, s.Has())
 }
 
 // Every mistake is reported, and in the order of the file.
@@ -127,6 +147,9 @@ func TestDecodePanics(t *testing.T) {
 		}{},
 		"minimum": &struct {
 			N int `yaml:"c" min:"one"`
+		}{},
+		"word": &struct {
+			N int `yaml:"c_seconds" word:"never"`
 		}{},
 	} {
 		assert.Panics(t, func() { _, _ = yaml.Decode("f", []byte("c: 1"), into) }, name)

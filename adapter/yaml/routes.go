@@ -1,6 +1,7 @@
 package yaml
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/sneckauth/sneck"
 	"github.com/sneckauth/sneck/middleware"
 	"github.com/sneckauth/sneck/scopes"
 )
@@ -49,6 +51,20 @@ func (t *Table) Guard(g *middleware.Guard) (*middleware.Routes, error) {
 		return nil, t.located(err)
 	}
 	return routes, nil
+}
+
+// Check returns what every guard finds wrong with the table, each a [*Mistake]:
+// as [Table.Guard] does, without one that verifies tokens.
+func (t *Table) Check() error {
+	guard, err := middleware.New(middleware.Config{
+		Verifier: sneck.VerifierFunc(func(context.Context, string) (*sneck.Token, error) { return nil, sneck.ErrInvalid }),
+		Audience: []string{"check"},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = t.Guard(guard)
+	return err
 }
 
 // Replace puts the table into force in place of another. If there is an error,

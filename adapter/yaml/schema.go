@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"time"
@@ -64,7 +65,11 @@ func scalarSchema(t reflect.Type, k key) object {
 	var s object
 	switch {
 	case t == durationType && k.seconds():
-		return object{"type": "integer", "minimum": k.min, "maximum": int64(maxSeconds)}
+		s = object{"type": "integer", "minimum": k.min, "maximum": int64(maxSeconds)}
+		if k.word != "" {
+			return object{"anyOf": []object{s, {"const": k.word}}}
+		}
+		return s
 	case t == durationType || t.Kind() == reflect.String:
 		s = text()
 	case t.Kind() == reflect.Bool:
@@ -103,6 +108,11 @@ func structSchema(t reflect.Type) object {
 			required = append(required, k.name)
 		}
 		properties[k.name] = property
+		for _, also := range k.also {
+			other := maps.Clone(property)
+			other["description"] = "another name of " + k.name
+			properties[also] = other
+		}
 	}
 	s := object{"type": "object", "additionalProperties": false, "properties": properties}
 	if len(required) > 0 {

@@ -66,7 +66,8 @@ func TestSchema(t *testing.T) {
 	schema := yaml.Schema(&config{})
 	for _, file := range []string{
 		"name: a",
-		"{name: a, token_caching_seconds: 0, life_seconds: 1, wait: 1s, on: true, mode: off, port: 1, small: -3, ratio: 1.5, level: WARN, names: [], modes: [off], texts: {a: b}, store: {path: x}, clients: [{path: x, size: 1}]}",
+		"{name: a, token_caching_seconds: 0, life_seconds: 1, wait: 1s, on: true, mode: off, port: 1, small: -3, ratio: 1.5, level: WARN, names: [], modes: [off], texts: {a: b}, store: {path: x}, clients: [{path: x, size: 1}], ordered: {a: b}, rest_seconds: never}",
+		"{name: a, pause_seconds: 3}",
 	} {
 		require.NoError(t, validate(t, schema, file))
 		_, err := yaml.Decode("f", []byte(file), new(config))
@@ -74,7 +75,7 @@ func TestSchema(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"token_caching_seconds: -1", "life_seconds: 0", "wait: 1", "on: 1", "mode: of", "port: 0", "small: x", "ratio: x", "level: ''", "names: a", "modes: [of]",
-		"texts: [a]", "store: {}", "clients: [{}]", "Ignored: a", "common: {}", "name: a\nlife_seconds: 3153600001",
+		"texts: [a]", "store: {}", "clients: [{}]", "Ignored: a", "common: {}", "name: a\nlife_seconds: 3153600001", "rest_seconds: ever", "break_seconds: -1", "ordered: [a]", "ordered: {a: 1}",
 	} {
 		file := bad
 		if !strings.HasPrefix(bad, "name") {

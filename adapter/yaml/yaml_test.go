@@ -69,6 +69,23 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// A table is checked without a guard that could let anybody in.
+func TestCheck(t *testing.T) {
+	for input, want := range map[string]string{
+		open: "",
+		"routes: [{route: /a, public: true}, {route: /a, any_token: true}]": "f:1:45: ",
+		"routes: [{route: a, public: true}]":                                "f:1:18: ",
+	} {
+		table, err := yaml.Parse("f", []byte(input))
+		require.NoError(t, err)
+		if err := table.Check(); want == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, want)
+		}
+	}
+}
+
 func TestOneDocument(t *testing.T) {
 	_, err := yaml.Parse("f", []byte("routes: []\n---\nroutes: []\n"))
 	require.EqualError(t, err, "f:2:1: begins another document (hint: remove what begins with ---)")

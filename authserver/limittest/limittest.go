@@ -39,6 +39,7 @@ var checks = []struct {
 	{"BurstThenWait", burstThenWait},
 	{"ZeroUnitsUseNothing", zeroUnits},
 	{"AllOrNone", allOrNone},
+	{"UnitsComeBack", unitsComeBack},
 	{"KeysAreApart", keysAreApart},
 	{"WaitIsTrue", waitIsTrue},
 	{"ExactlyTheBurstUnderConcurrency", exactBurst},
@@ -104,6 +105,18 @@ func allOrNone(ctx context.Context, l authserver.Limiter) error {
 		n    int
 		want bool
 	}{{6, false}, {3, true}, {3, false}, {2, true}, {1, false}} {
+		if err := takes(ctx, l, key("a"), step.n, slow(5), step.want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unitsComeBack(ctx context.Context, l authserver.Limiter) error {
+	for _, step := range []struct {
+		n    int
+		want bool
+	}{{-5, true}, {5, true}, {-2, true}, {2, true}, {1, false}, {-9, true}, {6, false}, {5, true}, {0, false}} {
 		if err := takes(ctx, l, key("a"), step.n, slow(5), step.want); err != nil {
 			return err
 		}

@@ -31,10 +31,13 @@ func TestFlawsAreFound(t *testing.T) {
 	}{
 		{"allows everything", func(*authserver.MemoryLimiter) takeFunc {
 			return func(context.Context, authserver.LimitKey, int, authserver.Rate) (time.Duration, error) { return 0, nil }
-		}, []string{"BurstThenWait", "ZeroUnitsUseNothing", "AllOrNone", "KeysAreApart", "WaitIsTrue", "ExactlyTheBurstUnderConcurrency", "NeverMoreThanTheRateUnderConcurrency"}},
+		}, []string{"BurstThenWait", "ZeroUnitsUseNothing", "AllOrNone", "UnitsComeBack", "KeysAreApart", "WaitIsTrue", "ExactlyTheBurstUnderConcurrency", "NeverMoreThanTheRateUnderConcurrency"}},
 		{"looking costs one", func(m *authserver.MemoryLimiter) takeFunc {
 			return func(ctx context.Context, key authserver.LimitKey, n int, rate authserver.Rate) (time.Duration, error) {
-				return m.Take(ctx, key, max(n, 1), rate)
+				if n == 0 {
+					n = 1
+				}
+				return m.Take(ctx, key, n, rate)
 			}
 		}, []string{"ZeroUnitsUseNothing"}},
 		{"one by one", func(m *authserver.MemoryLimiter) takeFunc {
@@ -45,7 +48,15 @@ func TestFlawsAreFound(t *testing.T) {
 				}
 				return wait, err
 			}
-		}, []string{"AllOrNone"}},
+		}, []string{"AllOrNone", "UnitsComeBack"}},
+		{"keeps what it has", func(m *authserver.MemoryLimiter) takeFunc {
+			return func(ctx context.Context, key authserver.LimitKey, n int, rate authserver.Rate) (time.Duration, error) {
+				if n < 0 {
+					return 0, nil
+				}
+				return m.Take(ctx, key, n, rate)
+			}
+		}, []string{"UnitsComeBack"}},
 		{"forgets the address", func(m *authserver.MemoryLimiter) takeFunc {
 			return func(ctx context.Context, key authserver.LimitKey, n int, rate authserver.Rate) (time.Duration, error) {
 				return m.Take(ctx, authserver.LimitKey{What: key.What, Client: key.Client}, n, rate)
@@ -62,7 +73,7 @@ func TestFlawsAreFound(t *testing.T) {
 			}
 		}, []string{"WaitIsTrue", "NeverMoreThanTheRateUnderConcurrency"}},
 		{"two at once count as one", func(*authserver.MemoryLimiter) takeFunc { return racy() },
-			[]string{"ExactlyTheBurstUnderConcurrency", "NeverMoreThanTheRateUnderConcurrency"}},
+			[]string{"UnitsComeBack", "ExactlyTheBurstUnderConcurrency", "NeverMoreThanTheRateUnderConcurrency"}},
 	} {
 		t.Run(flaw.name, func(t *testing.T) {
 			var found []string

@@ -31,7 +31,8 @@ type Account struct {
 // Accounts keeps accounts as records in a store: one for the name, one for the
 // ID, and one for each password and passkey. All of an account share a family,
 // so they come and go together, and a new password is one record that makes
-// the older ones count for nothing. Of a password there is an argon2id hash.
+// the older ones count for nothing. Of a password there is an argon2id hash, or
+// one of a hasher: see [Accounts.Hashing].
 //
 // Make one with [NewAccounts]. It is safe for concurrent use, also by several
 // processes that share the store.
@@ -41,12 +42,16 @@ type Accounts struct {
 	// slots bounds how many passwords are hashed at a time.
 	slots chan struct{}
 	// hash and matches are what a password is hashed and verified with.
-	hash    func(password string) (string, error)
-	matches func(hash, password string) (bool, error)
+	hash     func(ctx context.Context, password string) (string, error)
+	matches  func(ctx context.Context, hash, password string) (bool, error)
+	outdated func(hash string) bool
+	// stranger is the hash that is verified for an account that is not there:
+	// of no password that anybody knows, and as expensive as any other.
+	stranger string
+	// failed is told why the hash of a password could not be replaced.
+	failed func(context.Context, *Account, error)
 }
 
-// stranger is the hash that is verified for an account that is not there: of
-// no password that anybody knows, and as expensive as any other.
 const stranger = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // The kinds of the records of an account.
@@ -55,6 +60,7 @@ const (
 	kindName     authserver.Kind = "account_name"
 	kindPassword authserver.Kind = "password"
 	kindPasskey  authserver.Kind = "passkey"
+	kindAdmin    authserver.Kind = "account_admin"
 
 	// directory is the subject of all accounts' records, to list them by. It
 	// is no subject of a token: those have no spaces.
@@ -88,9 +94,13 @@ func NewAccounts(store authserver.Lister, now func() time.Time) (*Accounts, erro
 	}
 	return &Accounts{
 		store: store, now: now,
-		slots:   make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
-		hash:    authserver.HashChosen,
-		matches: func(hash, password string) (bool, error) { return authserver.Secret{Hash: hash}.Matches(password) },
+		slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		hash:  func(_ context.Context, password string) (string, error) { return authserver.HashChosen(password) },
+		matches: func(_ context.Context, hash, password string) (bool, error) {
+			return authserver.Secret{Hash: hash}.Matches(password)
+		},
+		outdated: func(hash string) bool { return authserver.Secret{Hash: hash}.Outdated() },
+		stranger: stranger, failed: func(context.Context, *Account, error) {},
 	}, nil
 }
 
@@ -100,10 +110,13 @@ func nameKey(username string) authserver.Key {
 	return authserver.KeyOf("account name " + strings.ToLower(username))
 }
 
+func adminKey(id string) authserver.Key { return authserver.KeyOf("account admin " + id) }
+
 func accountFamily(id string) string { return "account " + id }
 
-// checkUsername refuses what people can not tell apart or type.
-func checkUsername(name string) error {
+// CheckUsername returns what is wrong with the name of an account, or nil: people
+// must be able to type it and to tell it apart.
+func CheckUsername(name string) error {
 	if name == "" || len(name) > maxUsername || !utf8.ValidString(name) ||
 		strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
 		return fmt.Errorf("pages: the name must have 1 to %d bytes of visible characters without spaces", maxUsername)
@@ -124,7 +137,7 @@ func CheckPassword(password string) error {
 // Create makes an account. It returns ErrUsernameTaken if there is one with
 // the name, whatever the case of its letters.
 func (a *Accounts) Create(ctx context.Context, username, password string) (*Account, error) {
-	if err := errors.Join(checkUsername(username), CheckPassword(password)); err != nil {
+	if err := errors.Join(CheckUsername(username), CheckPassword(password)); err != nil {
 		return nil, err
 	}
 	account := &Account{ID: "u_" + rand.Text(), Username: username, Created: a.now().UTC().Truncate(time.Second)}
@@ -151,7 +164,7 @@ func (a *Accounts) Create(ctx context.Context, username, password string) (*Acco
 func (a *Accounts) passwordRecord(ctx context.Context, id, password string) (authserver.Record, error) {
 	var hash string
 	err := a.slot(ctx, func() (err error) {
-		hash, err = a.hash(password)
+		hash, err = a.hash(ctx, password)
 		return err
 	})
 	if err != nil {
@@ -250,6 +263,81 @@ func (a *Accounts) List(ctx context.Context, limit int) ([]*Account, error) {
 	return accounts, nil
 }
 
+// Page returns up to limit accounts whose name or ID contains the text,
+// whatever the case of its letters, and what to begin the next call with; empty
+// if there are no more. The order is always the same, but not that of names. It
+// looks at a bounded number of accounts, so there may be fewer than limit, or
+// none, and more to come.
+func (a *Accounts) Page(ctx context.Context, text, after string, limit int) (page []*Account, next string, err error) {
+	var from authserver.Key
+	if after != "" {
+		from = accountKey(after)
+	}
+	text = strings.ToLower(text)
+	for range maxRecords / maxList {
+		records, err := a.store.List(ctx, kindAccount, authserver.Selector{Subject: directory}, from, maxList)
+		if err != nil {
+			return nil, "", fmt.Errorf("pages: list records: %w", err)
+		}
+		for i, r := range records {
+			account, err := decode[Account](r)
+			if err != nil {
+				return nil, "", err
+			}
+			from, next = r.Key, account.ID
+			if !strings.Contains(strings.ToLower(account.Username), text) && !strings.Contains(strings.ToLower(account.ID), text) {
+				continue
+			}
+			if page = append(page, account); len(page) >= limit {
+				if i == len(records)-1 && len(records) < maxList {
+					next = ""
+				}
+				return page, next, nil
+			}
+		}
+		if len(records) < maxList {
+			return page, "", nil
+		}
+	}
+	return page, next, nil
+}
+
+// SetAdmin says whether an account may administer the server: see package
+// authserver/admin. It returns ErrNoAccount if there is none with the ID.
+func (a *Accounts) SetAdmin(ctx context.Context, id string, admin bool) error {
+	if _, err := a.ByID(ctx, id); err != nil {
+		return err
+	}
+	var err error
+	if admin {
+		err = a.store.Create(ctx, authserver.Record{
+			Key: adminKey(id), Kind: kindAdmin, Family: accountFamily(id), Subject: directory, Issued: a.now(),
+		})
+		if errors.Is(err, authserver.ErrExists) {
+			err = nil
+		}
+	} else {
+		_, err = a.store.Revoke(ctx, authserver.Selector{Key: adminKey(id)})
+	}
+	if err != nil {
+		return fmt.Errorf("pages: change an account: %w", err)
+	}
+	return nil
+}
+
+// Admin reports whether an account may administer the server. It is false if
+// there is none with the ID.
+func (a *Accounts) Admin(ctx context.Context, id string) (bool, error) {
+	record, err := a.store.Get(ctx, adminKey(id))
+	switch {
+	case errors.Is(err, authserver.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("pages: look up an account: %w", err)
+	}
+	return record.Kind == kindAdmin, nil
+}
+
 // SignIn returns the account with this name and password, or ErrWrongPassword.
 // It does the same work whether there is such an account or not.
 func (a *Accounts) SignIn(ctx context.Context, username, password string) (*Account, error) {
@@ -265,7 +353,7 @@ func (a *Accounts) SignIn(ctx context.Context, username, password string) (*Acco
 	if err != nil {
 		return nil, err
 	}
-	hash := stranger
+	hash := a.stranger
 	if len(records) > 0 {
 		extra, err := decode[passwordExtra](records[0])
 		if err != nil {
@@ -275,7 +363,7 @@ func (a *Accounts) SignIn(ctx context.Context, username, password string) (*Acco
 	}
 	var ok bool
 	err = a.slot(ctx, func() (err error) {
-		ok, err = a.matches(hash, password)
+		ok, err = a.matches(ctx, hash, password)
 		return err
 	})
 	switch {
@@ -283,6 +371,11 @@ func (a *Accounts) SignIn(ctx context.Context, username, password string) (*Acco
 		return nil, err
 	case !ok || account == nil || len(records) == 0:
 		return nil, ErrWrongPassword
+	}
+	if a.outdated(hash) {
+		if err := a.rehash(ctx, account, records[0], password); err != nil {
+			a.failed(ctx, account, err) // the old hash goes on to work
+		}
 	}
 	return account, nil
 }
@@ -317,7 +410,7 @@ func (a *Accounts) SetPassword(ctx context.Context, id, password, keep string) e
 	}
 	// The newest counts, also if the clock was set back.
 	if len(old) > 0 && !record.Issued.After(old[0].Issued) {
-		record.Issued = old[0].Issued.Add(time.Microsecond)
+		record.Issued = old[0].Issued.Add(time.Millisecond)
 	}
 	if err := a.store.Create(ctx, record); err != nil {
 		return fmt.Errorf("pages: store a password: %w", err)

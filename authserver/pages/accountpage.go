@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +18,7 @@ import (
 // allowed, and where they are signed in.
 type overview struct {
 	Applications []application
-	Sessions     []openSession
+	Sessions     []Session
 	Passkeys     []keptPasskey
 }
 
@@ -36,18 +35,6 @@ type application struct {
 	Until  time.Time
 }
 
-// An openSession is somewhere this person is signed in.
-type openSession struct {
-	// Ref names it in forms.
-	Ref string
-	// Agent is the browser, as far as that is known.
-	Agent string
-	// Since is when they signed in, Seen when the session was last renewed.
-	Since, Seen time.Time
-	// Current says that it is this one.
-	Current bool
-}
-
 // statuses are the keys of what can be said after a form was sent.
 var statuses = []string{
 	"application_revoked", "session_ended", "passkey_added", "passkey_refused", "passkey_removed", "password_changed", "too_many_passkeys",
@@ -62,9 +49,9 @@ func reference(key authserver.Key) string {
 func familyReference(family string) string { return reference(authserver.KeyOf(family)) }
 
 // signedInFor returns the session of the request, or nil after it has shown
-// what is to be done to get one. If recent is set, the person must have signed
-// in not long ago.
-func (s *Site) signedInFor(w http.ResponseWriter, r *http.Request, recent bool) (*session, error) {
+// what is to be done to get one, after which the browser is sent to again. If
+// recent is not zero, the person must have signed in not longer ago than that.
+func (s *Site) signedInFor(w http.ResponseWriter, r *http.Request, recent time.Duration, again string) (*session, error) {
 	who, err := s.session(w, r)
 	if err != nil {
 		return nil, err
@@ -74,13 +61,12 @@ func (s *Site) signedInFor(w http.ResponseWriter, r *http.Request, recent bool) 
 		case "sign-in", "passkey", "passkey-answer":
 			who, err = s.signIn(w, r, who, signIn{Again: who != nil}, "")
 			if err == nil && who != nil {
-				s.seeOther(w, r.URL.EscapedPath())
+				s.seeOther(w, again)
 			}
 			return nil, err
 		}
 	}
-	old := who != nil && s.config.Now().Sub(time.Unix(who.SignedIn, 0)) >= freshFor
-	if who == nil || recent && old {
+	if who == nil || recent > 0 && s.config.Now().Sub(time.Unix(who.SignedIn, 0)) >= recent {
 		page := signIn{Again: who != nil}
 		if who != nil {
 			page.Username = who.Username
@@ -94,7 +80,11 @@ func (s *Site) signedInFor(w http.ResponseWriter, r *http.Request, recent bool) 
 // serveAccount shows what a person has allowed, and takes it back.
 func (s *Site) serveAccount(w http.ResponseWriter, r *http.Request) error {
 	action := r.PostForm.Get("action")
-	who, err := s.signedInFor(w, r, action == "add-passkey" || action == "remove-passkey")
+	recent := time.Duration(0)
+	if action == "add-passkey" || action == "remove-passkey" {
+		recent = freshFor
+	}
+	who, err := s.signedInFor(w, r, recent, r.URL.EscapedPath())
 	if err != nil || who == nil {
 		return err
 	}
@@ -125,10 +115,20 @@ func (s *Site) changeAccount(w http.ResponseWriter, r *http.Request, who *sessio
 				return err
 			}
 			s.log(ctx, "application revoked", "subject", who.subject(), "client", client, "records", n)
+			if n > 0 {
+				err = s.record(r, authserver.Event{Kind: authserver.EventConsentRevoked, Client: client, Subject: who.subject(), Count: n})
+			}
+			if err != nil {
+				return err
+			}
 		}
 		done = "application_revoked"
 	case action == "end-session":
-		if err := s.endSessionOf(ctx, who, r.PostForm.Get("session")); err != nil {
+		ended, err := endSessionOf(ctx, s.config.Store, who.subject(), r.PostForm.Get("session"))
+		if err == nil && ended {
+			err = s.record(r, authserver.Event{Kind: authserver.EventSessionEnded, Subject: who.subject(), Count: 1})
+		}
+		if err != nil {
 			return err
 		}
 		done = "session_ended"
@@ -137,7 +137,7 @@ func (s *Site) changeAccount(w http.ResponseWriter, r *http.Request, who *sessio
 	case action == "passkey-created" && s.config.Passkeys != nil:
 		return s.passkeyAdded(w, r, who)
 	case action == "remove-passkey" && s.config.Passkeys != nil:
-		if err := s.removePasskey(ctx, who, r.PostForm.Get("passkey")); err != nil {
+		if err := s.removePasskey(r, who, r.PostForm.Get("passkey")); err != nil {
 			return err
 		}
 		done = "passkey_removed"
@@ -146,29 +146,19 @@ func (s *Site) changeAccount(w http.ResponseWriter, r *http.Request, who *sessio
 	return nil
 }
 
-func (s *Site) endSessionOf(ctx context.Context, who *session, ref string) error {
-	sessions, err := list(ctx, s.config.Store, kindSession, authserver.Selector{Subject: who.subject()}, maxRecords)
-	if err != nil {
-		return err
-	}
-	for _, r := range sessions {
-		if familyReference(r.Family) == ref {
-			_, err := s.config.Store.Revoke(ctx, authserver.Selector{Family: r.Family, Subject: who.subject()})
-			return err
-		}
-	}
-	return nil // it has ended meanwhile
-}
-
-func (s *Site) removePasskey(ctx context.Context, who *session, ref string) error {
+func (s *Site) removePasskey(r *http.Request, who *session, ref string) error {
+	ctx := r.Context()
 	passkeys, err := s.passkeys(ctx, who.subject())
 	if err != nil {
 		return err
 	}
 	for _, p := range passkeys {
 		if p.Ref == ref {
-			_, err := s.config.Store.Revoke(ctx, authserver.Selector{Key: passkeyKey(p.ID), Family: accountFamily(who.subject())})
-			return err
+			n, err := s.config.Store.Revoke(ctx, authserver.Selector{Key: passkeyKey(p.ID), Family: accountFamily(who.subject())})
+			if err != nil || n == 0 {
+				return err
+			}
+			return s.record(r, authserver.Event{Kind: authserver.EventPasskeyRemoved, Subject: who.subject()})
 		}
 	}
 	return nil
@@ -245,40 +235,8 @@ func (a *application) add(r authserver.Record) {
 }
 
 // sessions returns where somebody is signed in, this one first.
-func (s *Site) sessions(ctx context.Context, who *session) ([]openSession, error) {
-	records, err := list(ctx, s.config.Store, kindSession, authserver.Selector{Subject: who.subject()}, maxRecords)
-	if err != nil {
-		return nil, err
-	}
-	now := s.config.Now()
-	byFamily := map[string]openSession{}
-	for _, r := range records {
-		if r.ExpiredAt(now) || !r.Spent.IsZero() && r.Family != who.family() {
-			continue
-		}
-		extra, err := decode[sessionExtra](r)
-		if err != nil {
-			return nil, err
-		}
-		o := openSession{
-			Ref: familyReference(r.Family), Agent: agentName(extra.Agent), Since: time.Unix(extra.SignedIn, 0),
-			Seen: r.Issued, Current: r.Family == who.family(),
-		}
-		if before, ok := byFamily[r.Family]; !ok || before.Seen.Before(o.Seen) {
-			byFamily[r.Family] = o
-		}
-	}
-	var open []openSession
-	for _, o := range byFamily {
-		open = append(open, o)
-	}
-	slices.SortFunc(open, func(a, b openSession) int {
-		if a.Current != b.Current {
-			return cmp.Compare(strconv.FormatBool(b.Current), strconv.FormatBool(a.Current))
-		}
-		return cmp.Or(b.Seen.Compare(a.Seen), cmp.Compare(a.Ref, b.Ref))
-	})
-	return open, nil
+func (s *Site) sessions(ctx context.Context, who *session) ([]Session, error) {
+	return listSessions(ctx, s.config.Store, s.config.Now(), who.subject(), who.family())
 }
 
 // servePassword changes a password.
@@ -287,7 +245,7 @@ func (s *Site) servePassword(w http.ResponseWriter, r *http.Request) error {
 		http.NotFound(w, r)
 		return nil
 	}
-	who, err := s.signedInFor(w, r, false)
+	who, err := s.signedInFor(w, r, 0, r.URL.EscapedPath())
 	if err != nil || who == nil {
 		return err
 	}
@@ -314,19 +272,24 @@ func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who *sessi
 	if CheckPassword(next) != nil {
 		return "problem.bad_password", http.StatusUnprocessableEntity, nil
 	}
-	try := s.limits.try(s.config.Now(), who.Username, "session "+who.family(), s.config.Address(r))
+	try := s.tryPassword(ctx, who.Username, "session "+who.family(), s.config.Address(r))
 	if try.wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(try.wait/time.Second)+1))
+		try.tooMany(w, r, who.subject())
 		return "problem.too_many", http.StatusTooManyRequests, nil
 	}
 	account, err := s.checkPassword(ctx, who.Username, r.PostForm.Get("password"))
 	if errors.Is(err, ErrWrongPassword) || err == nil && account.ID != who.subject() {
+		// It is refused anyway.
+		_ = s.record(r, authserver.Event{Kind: authserver.EventSignInFailed, Subject: who.subject(), Reason: "wrong current password"})
 		return "problem.wrong_current", http.StatusUnprocessableEntity, nil
 	}
 	if err != nil {
 		return "", 0, err
 	}
-	try.succeeded()
+	try.succeeded(ctx)
+	if err := s.record(r, authserver.Event{Kind: authserver.EventPasswordChanged, Subject: who.subject()}); err != nil {
+		return "", 0, err
+	}
 	s.log(ctx, "password changed", "subject", who.subject())
 	return "", 0, s.accounts.SetPassword(ctx, who.subject(), next, who.family())
 }

@@ -34,6 +34,10 @@ type Config struct {
 	// other errors mean that it could not find out. There are no passkeys, and
 	// nobody can change a password, on these pages then.
 	CheckPassword func(ctx context.Context, username, password string) (*Account, error)
+	// Hasher, if set, hashes passwords in place of argon2id alone, such as with
+	// a key that the database has not: see [authserver.NewPepperedHasher]. See
+	// [Accounts.Hashing].
+	Hasher authserver.SecretHasher
 	// Passkeys lets people sign in without a password; nil means that they
 	// can not. The module adapter/webauthn has one.
 	Passkeys Passkeys
@@ -42,6 +46,8 @@ type Config struct {
 	// day. SessionLife is how long it lasts at most; zero means 14 days.
 	SessionIdle, SessionLife time.Duration
 
+	// Limits says how many passwords and passkeys can be tried.
+	Limits Limits
 	// Address says from where a request comes, to limit how many passwords can
 	// be tried. If nil, it is the peer of the connection. Behind a proxy it
 	// must be what the proxy says, or else everybody shares one limit.
@@ -56,6 +62,16 @@ type Config struct {
 	// ScopeText, if set, says in a language such as "de" what a scope allows;
 	// empty leaves it to the scope backend of the server.
 	ScopeText func(language, scope string) string
+
+	// Section makes it a site of other pages.
+	Section Section
+
+	// Record, if set, is called with every [authserver.Event] of the pages,
+	// before the answer: it is the Record method of the server. After an error
+	// nobody is let in: who signs in, or changes with what they do, has to be
+	// on record. What takes something away is done in any case, and answered
+	// with 503.
+	Record func(ctx context.Context, e authserver.Event) error
 
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
@@ -90,6 +106,9 @@ func (c Config) prepare() (Config, *url.URL, error) {
 	if c.CheckPassword != nil && c.Passkeys != nil {
 		bad("Passkeys need accounts in the store (hint: leave out CheckPassword)")
 	}
+	if c.CheckPassword != nil && c.Hasher != nil {
+		bad("Hasher is for accounts in the store (hint: leave out CheckPassword)")
+	}
 	if c.SessionIdle == 0 {
 		c.SessionIdle = defaultIdle
 	}
@@ -105,12 +124,16 @@ func (c Config) prepare() (Config, *url.URL, error) {
 	if c.Title == "" {
 		c.Title = issuer.Host
 	}
+	if c.Section.Home == "" {
+		c.Section.Home = pathAccount
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	errs = append(errs, c.Limits.prepare(c.Now))
 	return c, issuer, errors.Join(errs...)
 }
 

@@ -19,6 +19,9 @@
 //	/signout            the end of the session
 //	/assets/…           style sheet and script
 //
+// What people do is an event of the server if Config.Record is its method
+// Record.
+//
 // Accounts, sessions and passkeys are records in the server's store, see
 // [Accounts]. The pages need no JavaScript, but for passkeys, follow the
 // browser in dark and light, and are there in English and German. Every file

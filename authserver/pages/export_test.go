@@ -1,31 +1,23 @@
 package pages
 
-import "net/netip"
+import "context"
 
 // CountPasswords has every verification of a password counted.
 func (a *Accounts) CountPasswords(n *int) {
 	matches := a.matches
-	a.matches = func(hash, password string) (bool, error) {
+	a.matches = func(ctx context.Context, hash, password string) (bool, error) {
 		*n++
-		return matches(hash, password)
+		return matches(ctx, hash, password)
 	}
 }
 
 // WeakenHashes makes verifications cheap that are not what a test is about.
 func (a *Accounts) WeakenHashes() {
-	a.hash = func(password string) (string, error) { return "weak " + password, nil }
-	a.matches = func(hash, password string) (bool, error) { return hash == "weak "+password, nil }
+	a.hash = func(_ context.Context, password string) (string, error) { return "weak " + password, nil }
+	a.matches = func(_ context.Context, hash, password string) (bool, error) { return hash == "weak "+password, nil }
 }
 
 const Stranger = stranger
-
-// Counts returns how much the limiter remembers after tries from n addresses.
-func (s *Site) Counts(n int) int {
-	for i := range n {
-		s.limits.try(s.config.Now(), "x", "", netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
-	}
-	return len(s.limits.counts)
-}
 
 var AcceptedTags = acceptedTags
 

@@ -1,146 +1,183 @@
 package pages
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/sneckauth/sneck/authserver"
 )
 
-// A limiter bounds how many passwords can be tried, as far as this process has
-// seen. Whoever tries too many is locked out, and nobody else:
+// Limits says how many passwords and passkeys can be tried. Whoever tries too
+// many has to wait, and nobody else:
 //
 //   - a browser that has signed in to the account before has a count of its
 //     own, so that others can not lock out its owner;
 //   - anybody else counts by account and address, and by address alone.
 //
 // The name of an account counts whether it exists or not, so that the limit
-// tells nothing about that.
-type limiter struct {
-	mu     sync.Mutex
-	counts map[[sha256.Size]byte]count
-	secret string // so that nobody can choose what is forgotten first
+// tells nothing about that. A right password ends the count of its account,
+// and is not counted for its address. The zero value of each rate stands for
+// its default.
+type Limits struct {
+	// Browser is for the passwords of an account from a browser that it knows;
+	// zero means 10 in 15 minutes.
+	Browser authserver.Rate
+	// Account is for the passwords of an account from one address; zero means
+	// 10 in 15 minutes.
+	Account authserver.Rate
+	// Address is for the passwords of all accounts from one address; zero means
+	// 50 in 15 minutes.
+	Address authserver.Rate
+	// Passkeys is for the passkeys that are asked for from one address; zero
+	// means 300 in 15 minutes.
+	Passkeys authserver.Rate
+
+	// Limiter counts; nil means a MemoryLimiter, for this process alone. It can
+	// be that of the server.
+	Limiter authserver.Limiter
 }
 
-type count struct {
-	tries int
-	until time.Time
-}
-
+// The names of the limits, in keys and events.
 const (
-	// limitWindow is how long tries count.
-	limitWindow = 15 * time.Minute
-	// The tries within a window.
-	maxPerBrowser = 10
-	maxPerAccount = 10
-	maxPerAddress = 50
-	// maxCeremonies is how many passkeys can be asked for from an address.
-	maxCeremonies = 300
-	// maxCounts bounds the memory, at about 100 bytes each.
-	maxCounts = 100_000
+	limitBrowser  = "sign_in.browser"
+	limitAccount  = "sign_in.account"
+	limitAddress  = "sign_in.address"
+	limitPasskeys = "passkey.address"
 )
 
-func newLimiter() *limiter {
-	return &limiter{counts: map[[sha256.Size]byte]count{}, secret: rand.Text()}
+// localKeys is how many keys the site's own limiter remembers.
+const localKeys = 1 << 14
+
+// prepare fills in the defaults, and returns every mistake.
+func (l *Limits) prepare(now func() time.Time) error {
+	var errs []error
+	for _, e := range []struct {
+		name     string
+		rate     *authserver.Rate
+		standard int
+	}{{"Browser", &l.Browser, 10}, {"Account", &l.Account, 10}, {"Address", &l.Address, 50}, {"Passkeys", &l.Passkeys, 300}} {
+		if *e.rate == (authserver.Rate{}) {
+			*e.rate = authserver.Rate{Count: e.standard, Per: 15 * time.Minute}
+		}
+		if err := e.rate.Check(); err != nil {
+			errs = append(errs, fmt.Errorf("pages: Limits.%s %w", e.name, err))
+		}
+	}
+	if l.Limiter == nil {
+		l.Limiter = authserver.NewMemoryLimiter(authserver.DefaultLimitKeys, now)
+	}
+	return errors.Join(errs...)
 }
 
-// A ticket is a try that was counted.
-type ticket struct {
-	limiter *limiter
-	keys    [][sha256.Size]byte
+// A counted is one unit of a limit.
+type counted struct {
+	key  authserver.LimitKey
+	rate authserver.Rate
+}
+
+// A try is what was counted before a password or passkey is looked at. So of
+// many at once no more get through than of one after the other.
+type try struct {
+	site *Site
+	took []counted
 	// wait is how long to wait before the next; zero if this one may go on.
 	wait time.Duration
+	// reached is the limit for which to wait.
+	reached authserver.LimitKey
 }
 
-// try counts a try. browser is the cookie of a browser that is known to the
-// account, else empty.
-func (l *limiter) try(now time.Time, username, browser string, from netip.Addr) ticket {
-	username = strings.ToLower(username)
+// tryPassword counts a try. browser is what identifies one that is known to
+// the account, else empty.
+func (s *Site) tryPassword(ctx context.Context, username, browser string, from netip.Addr) try {
+	l, name := &s.config.Limits, strings.ToLower(username)
 	if browser != "" {
-		return l.take(now, []string{"browser " + username + " " + browser}, []int{maxPerBrowser})
+		return s.try(ctx, counted{authserver.LimitKey{What: limitBrowser, Client: nameless(name + " " + browser)}, l.Browser})
 	}
-	address := network(from)
-	return l.take(now, []string{"account " + address + " " + username, "address " + address}, []int{maxPerAccount, maxPerAddress})
+	address := authserver.Network(from)
+	return s.try(ctx,
+		counted{authserver.LimitKey{What: limitAccount, Client: nameless(name), Address: address}, l.Account},
+		counted{authserver.LimitKey{What: limitAddress, Address: address}, l.Address})
 }
 
-// ceremony counts the beginning of signing in with a passkey.
-func (l *limiter) ceremony(now time.Time, from netip.Addr) ticket {
-	return l.take(now, []string{"passkey " + network(from)}, []int{maxCeremonies})
+// tryPasskey counts the beginning of signing in with a passkey.
+func (s *Site) tryPasskey(ctx context.Context, from netip.Addr) try {
+	return s.try(ctx, counted{authserver.LimitKey{What: limitPasskeys, Address: authserver.Network(from)}, s.config.Limits.Passkeys})
 }
 
-// network is what one person may have of an address: all of IPv4's, and the
-// first half of IPv6's.
-func network(a netip.Addr) string {
-	a = a.Unmap().WithZone("")
-	if a.Is6() {
-		p, _ := a.Prefix(64)
-		return p.String()
-	}
-	return a.String()
+// nameless identifies what people have typed without repeating it: some type
+// their password where their name belongs.
+func nameless(s string) string {
+	key := authserver.KeyOf("limit " + s)
+	return hex.EncodeToString(key[:16])
 }
 
-func (l *limiter) take(now time.Time, names []string, most []int) ticket {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := ticket{limiter: l}
-	for i, name := range names {
-		key := sha256.Sum256([]byte(l.secret + name))
-		t.keys = append(t.keys, key)
-		if c := l.counts[key]; now.Before(c.until) && c.tries >= most[i] {
-			t.wait = max(t.wait, c.until.Sub(now))
+// try uses one unit of each, or none.
+func (s *Site) try(ctx context.Context, units ...counted) try {
+	t := try{site: s}
+	for _, c := range units {
+		if t.wait = s.take(ctx, c, 1); t.wait > 0 {
+			t.reached = c.key
+			for _, c := range t.took {
+				s.take(ctx, c, -1)
+			}
+			return t
 		}
-	}
-	if t.wait > 0 {
-		return t
-	}
-	for _, key := range t.keys {
-		c, known := l.counts[key]
-		if !now.Before(c.until) {
-			c = count{until: now.Add(limitWindow)}
-		}
-		c.tries++
-		if !known {
-			l.makeRoom(now)
-		}
-		l.counts[key] = c
+		t.took = append(t.took, c)
 	}
 	return t
 }
 
-// makeRoom forgets what is over, or else whatever comes first.
-func (l *limiter) makeRoom(now time.Time) {
-	if len(l.counts) < maxCounts {
-		return
-	}
-	for key, c := range l.counts {
-		if !now.Before(c.until) {
-			delete(l.counts, key)
+// succeeded takes a try back that was a good one: the tries at this account
+// count no more, those from the address do.
+func (t try) succeeded(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	for i, c := range t.took {
+		n := 1
+		if i == 0 {
+			n = c.rate.Depth()
 		}
-	}
-	// With some at a time, the loop above does not run again at once.
-	for key := range l.counts {
-		if len(l.counts) < maxCounts-maxCounts/100 {
-			return
-		}
-		delete(l.counts, key)
+		t.site.take(ctx, c, -n)
 	}
 }
 
-// succeeded takes a try back that was a good one: the tries at this account
-// count no more, those from the address do.
-func (t ticket) succeeded() {
-	t.limiter.mu.Lock()
-	defer t.limiter.mu.Unlock()
-	for i, key := range t.keys {
-		c, known := t.limiter.counts[key]
-		switch {
-		case i == 0:
-			delete(t.limiter.counts, key)
-		case known:
-			c.tries--
-			t.limiter.counts[key] = c
-		}
+// take asks the limiter, and one of its own if that fails.
+func (s *Site) take(ctx context.Context, c counted, n int) time.Duration {
+	if c.rate.InsecureUnlimited {
+		return 0
+	}
+	wait, err := s.config.Limits.Limiter.Take(ctx, c.key, n, c.rate)
+	if err == nil {
+		return wait
+	}
+	if s.firstThisMinute(ctx, authserver.LimitKey{What: "log.limiter"}) {
+		s.config.Logger.LogAttrs(ctx, slog.LevelError, "limiter failed, each server counts for itself", slog.Any("cause", err))
+	}
+	wait, _ = s.local.Take(ctx, c.key, n, c.rate) // it never fails
+	return wait
+}
+
+// firstThisMinute reports whether something that would fill the log or the
+// audit has not happened for a minute.
+func (s *Site) firstThisMinute(ctx context.Context, what authserver.LimitKey) bool {
+	wait, _ := s.local.Take(ctx, what, 1, authserver.Rate{Count: 1, Per: time.Minute})
+	return wait == 0
+}
+
+// tooMany tells the browser how long to wait, and reports that once a minute.
+func (t try) tooMany(w http.ResponseWriter, r *http.Request, subject string) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(t.wait/time.Second)+1))
+	key := t.reached
+	key.What = "event." + key.What
+	if t.site.firstThisMinute(r.Context(), key) {
+		// It is refused anyway.
+		_ = t.site.record(r, authserver.Event{Kind: authserver.EventRateLimited, Subject: subject, Reason: t.reached.What})
 	}
 }

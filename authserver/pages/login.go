@@ -385,27 +385,28 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, old *session, page
 			account, err := s.finishPasskey(r)
 			if errors.Is(err, ErrWrongPasskey) || errors.Is(err, ErrNoAccount) {
 				s.log(ctx, "sign-in refused", "cause", err, "address", s.config.Address(r))
+				_ = s.record(r, authserver.Event{Kind: authserver.EventSignInFailed, Reason: "wrong passkey"}) // it is refused anyway
 				s.showSignIn(w, r, http.StatusUnprocessableEntity, page, "problem.wrong_passkey", formAction...)
 				return nil, nil
 			}
 			if err != nil {
 				return nil, err
 			}
-			return s.signedIn(w, r, old, account, request)
+			return s.signedIn(w, r, old, account, "passkey", request)
 		}
 	}
 	username, password := strings.TrimSpace(r.PostForm.Get("username")), r.PostForm.Get("password")
 	page.Username = hint(username)
 	var known *Account
-	if s.accounts != nil && checkUsername(username) == nil {
+	if s.accounts != nil && CheckUsername(username) == nil {
 		var err error
 		if known, err = s.accounts.ByName(ctx, username); err != nil && !errors.Is(err, ErrNoAccount) {
 			return nil, err
 		}
 	}
-	try := s.limits.try(s.config.Now(), username, s.browser(r, known), s.config.Address(r))
+	try := s.tryPassword(ctx, username, s.browser(r, known), s.config.Address(r))
 	if try.wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(try.wait/time.Second)+1))
+		try.tooMany(w, r, subjectOf(known))
 		s.log(ctx, "sign-in refused", "cause", "too many tries", "address", s.config.Address(r))
 		s.showSignIn(w, r, http.StatusTooManyRequests, page, "problem.too_many", formAction...)
 		return nil, nil
@@ -413,14 +414,16 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, old *session, page
 	account, err := s.checkPassword(ctx, username, password)
 	if errors.Is(err, ErrWrongPassword) {
 		s.log(ctx, "sign-in refused", "cause", "wrong password", "address", s.config.Address(r))
+		// It is refused anyway.
+		_ = s.record(r, authserver.Event{Kind: authserver.EventSignInFailed, Subject: subjectOf(known), Reason: "wrong password"})
 		s.showSignIn(w, r, http.StatusUnprocessableEntity, page, "problem.wrong_password", formAction...)
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	try.succeeded()
-	return s.signedIn(w, r, old, account, request)
+	try.succeeded(ctx)
+	return s.signedIn(w, r, old, account, "password", request)
 }
 
 // passwordPatience is how long somebody waits for others whose passwords are
@@ -436,10 +439,13 @@ func (s *Site) checkPassword(ctx context.Context, username, password string) (*A
 	return s.config.CheckPassword(ctx, username, password)
 }
 
-// signedIn starts a session for somebody who has proved who they are.
-func (s *Site) signedIn(w http.ResponseWriter, r *http.Request, old *session, account *Account, request string) (*session, error) {
+// signedIn starts a session for somebody who has proved who they are, and how.
+func (s *Site) signedIn(w http.ResponseWriter, r *http.Request, old *session, account *Account, how, request string) (*session, error) {
 	if account == nil || account.ID == "" {
 		return nil, errors.New("pages: the account has no ID")
+	}
+	if err := s.record(r, authserver.Event{Kind: authserver.EventSignedIn, Subject: account.ID, Reason: how}); err != nil {
+		return nil, err
 	}
 	now := s.config.Now().Unix()
 	who, err := s.newSession(w, r, old, account, sessionExtra{Fresh: request, ChosenAt: now})
@@ -459,6 +465,23 @@ func (s *Site) browser(r *http.Request, account *Account) string {
 		return ""
 	}
 	return s.cookie(r, browserCookie)
+}
+
+// subjectOf returns the ID of an account, or "" if there is none.
+func subjectOf(account *Account) string {
+	if account == nil {
+		return ""
+	}
+	return account.ID
+}
+
+// record hands on what has happened in a request.
+func (s *Site) record(r *http.Request, e authserver.Event) error {
+	if s.config.Record == nil {
+		return nil
+	}
+	e.Address = s.config.Address(r)
+	return s.config.Record(r.Context(), e)
 }
 
 func (s *Site) log(ctx context.Context, message string, args ...any) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
@@ -108,8 +107,8 @@ func (s *Site) challenged(ctx context.Context, ticket, account string) (json.Raw
 // beginPasskey asks for a passkey to sign in with.
 func (s *Site) beginPasskey(w http.ResponseWriter, r *http.Request, page signIn, formAction ...string) error {
 	// Each writes a record, so there is a limit to that as well.
-	if try := s.limits.ceremony(s.config.Now(), s.config.Address(r)); try.wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(try.wait/time.Second)+1))
+	if try := s.tryPasskey(r.Context(), s.config.Address(r)); try.wait > 0 {
+		try.tooMany(w, r, "")
 		s.showSignIn(w, r, http.StatusTooManyRequests, page, "problem.too_many", formAction...)
 		return nil
 	}
@@ -189,6 +188,9 @@ func (s *Site) passkeyAdded(w http.ResponseWriter, r *http.Request, who *session
 		err = s.config.Store.Create(ctx, authserver.Record{
 			Key: passkeyKey(passkey.ID), Kind: kindPasskey, Family: accountFamily(who.subject()), Issued: s.config.Now(), Extra: extra,
 		})
+		if err == nil {
+			err = s.recordPasskey(r, who, passkey.ID)
+		}
 	}
 	done := "passkey_added"
 	switch {
@@ -200,6 +202,16 @@ func (s *Site) passkeyAdded(w http.ResponseWriter, r *http.Request, who *session
 	}
 	s.seeOther(w, s.base+pathAccount+"?done="+done)
 	return nil
+}
+
+// recordPasskey records a new passkey, or takes it away again.
+func (s *Site) recordPasskey(r *http.Request, who *session, id []byte) error {
+	err := s.record(r, authserver.Event{Kind: authserver.EventPasskeyAdded, Subject: who.subject()})
+	if err == nil {
+		return nil
+	}
+	_, undone := s.config.Store.Revoke(context.WithoutCancel(r.Context()), authserver.Selector{Key: passkeyKey(id)})
+	return errors.Join(err, undone)
 }
 
 // A keptPasskey is a passkey and since when it is there.

@@ -51,6 +51,8 @@ func (p *paper) FinishSignIn(state json.RawMessage, answer []byte, find func([]b
 
 var ticket = regexp.MustCompile(`name="ticket" value="([A-Z0-9]+)"`)
 
+var passkeyRefs = regexp.MustCompile(`name="passkey" value="([0-9a-f]+)"`)
+
 func ticketOf(t *testing.T, got reply) string {
 	m := ticket.FindStringSubmatch(got.body)
 	require.NotNil(t, m, got.body)
@@ -104,7 +106,7 @@ func TestPasskeys(t *testing.T) {
 	// A session that was left alone can neither add nor remove one.
 	w.now = w.now.Add(10 * time.Minute)
 	b.get("/account")
-	ref := regexp.MustCompile(`name="passkey" value="([0-9a-f]+)"`).FindStringSubmatch(b.get("/account").body)[1]
+	ref := passkeyRefs.FindStringSubmatch(b.get("/account").body)[1]
 	for _, action := range []string{"add-passkey", "remove-passkey"} {
 		page = b.post("action", action, "passkey", ref)
 		assert.Contains(t, page.body, "Please confirm that it is you.")

@@ -49,13 +49,20 @@ func (o overlay) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 // allFiles returns the files of the pages, as far as others do not replace
-// them.
-func allFiles(replaced fs.FS) (fs.FS, error) {
+// them: those with the texts, and the others, of which a section has more.
+func allFiles(replaced, section fs.FS) (languages, files fs.FS, err error) {
 	own, err := fs.Sub(builtIn, "files")
-	if replaced == nil || err != nil {
-		return own, err
+	if err != nil {
+		return nil, nil, err
 	}
-	return overlay{replaced, own}, nil
+	languages, files = own, own
+	if section != nil {
+		files = overlay{section, own}
+	}
+	if replaced != nil {
+		languages, files = overlay{replaced, languages}, overlay{replaced, files}
+	}
+	return languages, files, nil
 }
 
 // An asset is a file that is served as it is.
@@ -104,10 +111,14 @@ var templates = []string{
 	"signin", "select", "consent", "device", "account", "password", "passkey", "signout", "error", "back",
 }
 
-func loadTemplates(files fs.FS) (map[string]*template.Template, error) {
+func loadTemplates(files fs.FS, section Section) (map[string]*template.Template, error) {
 	pages := map[string]*template.Template{}
-	for _, name := range templates {
-		t, err := template.New("layout.html").Option("missingkey=error").ParseFS(files, "layout.html", name+".html")
+	for _, name := range slices.Concat(templates, section.Pages) {
+		list := []string{"layout.html"}
+		if section.Layout != "" {
+			list = append(list, section.Layout)
+		}
+		t, err := template.New("layout.html").Option("missingkey=error").ParseFS(files, append(list, name+".html")...)
 		if err != nil {
 			return nil, err
 		}
@@ -129,6 +140,8 @@ type View struct {
 	// Status is a key of a text that says what was done, or ""; Problem is one
 	// that says what is wrong.
 	Status, Problem string
+	// Tab is the part of the navigation that a page of a [Section] belongs to.
+	Tab string
 	// Data is what the page is about. See docs/pages.md.
 	Data any
 
@@ -138,6 +151,9 @@ type View struct {
 
 // T returns a text in the language of the page.
 func (v *View) T(key string, values ...any) string { return v.texts.text(key, values...) }
+
+// Home returns the path of the first page.
+func (v *View) Home() string { return v.Base + v.site.config.Section.Home }
 
 // Date returns a day in the language of the page.
 func (v *View) Date(t time.Time) string { return v.texts.date(t) }

@@ -83,7 +83,7 @@ func (s *Site) newSession(w http.ResponseWriter, r *http.Request, old *session, 
 func (s *Site) stamp(v *session) (cookie string, err error) {
 	cookie = rand.Text() + rand.Text()
 	now := s.config.Now()
-	v.record.Key, v.record.Kind, v.record.Spent = sessionKey(cookie), kindSession, time.Time{}
+	v.record.Key, v.record.Kind, v.record.Spent = s.sessionKey(cookie), kindSession, time.Time{}
 	v.record.Issued, v.record.Expires = now, now.Add(s.config.SessionIdle)
 	if ends := time.Unix(v.Ends, 0); ends.Before(v.record.Expires) {
 		v.record.Expires = ends
@@ -92,7 +92,11 @@ func (s *Site) stamp(v *session) (cookie string, err error) {
 	return cookie, err
 }
 
-func sessionKey(cookie string) authserver.Key { return authserver.KeyOf("session " + cookie) }
+// sessionKey returns what the store has instead of a cookie: at each site that
+// shares the store another one, so that a cookie is of use at its own only.
+func (s *Site) sessionKey(cookie string) authserver.Key {
+	return authserver.KeyOf(s.config.Section.Name + "session " + cookie)
+}
 
 // session returns the session of the request, or nil. If it is time, it gives
 // the browser another cookie.
@@ -102,7 +106,7 @@ func (s *Site) session(w http.ResponseWriter, r *http.Request) (*session, error)
 		return nil, nil
 	}
 	ctx, now := r.Context(), s.config.Now()
-	record, err := s.config.Store.Get(ctx, sessionKey(cookie))
+	record, err := s.config.Store.Get(ctx, s.sessionKey(cookie))
 	if errors.Is(err, authserver.ErrNotFound) {
 		return nil, nil
 	}
@@ -114,7 +118,10 @@ func (s *Site) session(w http.ResponseWriter, r *http.Request) (*session, error)
 	}
 	if !record.Spent.IsZero() && !now.Before(record.Spent.Add(rotateGrace)) {
 		// Two have this cookie, or an answer was lost: nobody goes on.
-		_, err := s.config.Store.Revoke(ctx, authserver.Selector{Family: record.Family})
+		n, err := s.config.Store.Revoke(ctx, authserver.Selector{Family: record.Family})
+		if err == nil && n > 0 {
+			err = s.record(r, authserver.Event{Kind: authserver.EventSessionEnded, Subject: record.Subject, Reason: "cookie used twice", Count: 1})
+		}
 		return nil, err
 	}
 	extra, err := decode[sessionExtra](record)
@@ -162,8 +169,10 @@ func (s *Site) endSession(w http.ResponseWriter, r *http.Request, v *session) er
 	if v == nil {
 		return nil
 	}
-	_, err := s.config.Store.Revoke(r.Context(), authserver.Selector{Family: v.family()})
-	return err
+	if _, err := s.config.Store.Revoke(r.Context(), authserver.Selector{Family: v.family()}); err != nil {
+		return err
+	}
+	return s.record(r, authserver.Event{Kind: authserver.EventSignedOut, Subject: v.subject()})
 }
 
 // knows reports whether somebody has signed in to the account with this
@@ -209,6 +218,9 @@ const (
 // cookieName binds a cookie to the host: with this prefix browsers take it
 // from there only, over TLS, for all paths (RFC 6265bis, section 4.1.3.2).
 func (s *Site) cookieName(name string) string {
+	if s.config.Section.Name != "" {
+		name += "-" + s.config.Section.Name
+	}
 	if s.insecure {
 		return name
 	}

@@ -21,7 +21,7 @@ type Site struct {
 	languages map[string]catalog
 	templates map[string]*template.Template
 	assets    map[string]asset
-	limits    *limiter
+	local     *authserver.MemoryLimiter // when the configured one fails, and for the log
 	// crossOrigin keeps forms of other sites away.
 	crossOrigin http.CrossOriginProtection
 }
@@ -33,21 +33,33 @@ func New(config Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{config: config, base: issuer.Path, insecure: issuer.Scheme == "http", limits: newLimiter()}
-	files, err := allFiles(config.Files)
+	s := &Site{config: config, base: issuer.Path, insecure: issuer.Scheme == "http"}
+	s.local = authserver.NewMemoryLimiter(localKeys, config.Now)
+	languages, files, err := allFiles(config.Files, config.Section.Files)
 	if err != nil {
 		return nil, fmt.Errorf("pages: Files: %w", err)
 	}
-	var errs [3]error
-	s.languages, errs[0] = loadLanguages(files)
-	s.templates, errs[1] = loadTemplates(files)
+	var errs [4]error
+	s.languages, errs[0] = loadLanguages(languages)
+	s.templates, errs[1] = loadTemplates(files, config.Section)
 	s.assets, errs[2] = loadAssets(files)
+	if config.Section.Files != nil {
+		errs[3] = addTexts(s.languages, config.Section.Files)
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("pages: Files: %w", err)
 	}
 	if config.CheckPassword == nil {
 		if s.accounts, err = NewAccounts(config.Store, config.Now); err != nil {
 			return nil, err
+		}
+		if config.Hasher != nil {
+			if s.accounts, err = s.accounts.Hashing(config.Hasher); err != nil {
+				return nil, err
+			}
+		}
+		s.accounts.failed = func(ctx context.Context, a *Account, err error) {
+			s.config.Logger.ErrorContext(ctx, "password not hashed anew", "subject", a.ID, "cause", err)
 		}
 		s.config.CheckPassword = s.accounts.SignIn
 	}

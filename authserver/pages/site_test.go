@@ -52,8 +52,10 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	t.Helper()
 	w := &world{memory: authserver.NewMemory(), now: epoch}
 	now := func() time.Time { return w.now }
+	var server *authserver.Server
+	record := func(ctx context.Context, e authserver.Event) error { return server.Record(ctx, e) }
 	s := &settings{
-		pages: pages.Config{Issuer: issuer, Store: w.memory, Clients: w.memory, Now: now},
+		pages: pages.Config{Issuer: issuer, Store: w.memory, Clients: w.memory, Now: now, Record: record},
 		server: authserver.Config{
 			Issuer: issuer, Store: w.memory, Clients: w.memory, Now: now, ApprovalPrompt: authserver.PromptAuto,
 			Scopes: scopes.Static{List: []scopes.Described{{Name: "read", Text: "Read your notes"}, {Name: "write", Text: "Change your notes"}, {Name: "admin"}}},
@@ -66,7 +68,7 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	w.site, err = pages.New(s.pages)
 	require.NoError(t, err)
 	s.server.Login, s.server.Pages, s.server.Hooks.Subject = w.site.Login, w.site.Pages(), w.site.Subject
-	server, err := authserver.New(s.server)
+	server, err = authserver.New(s.server)
 	require.NoError(t, err)
 	w.Handler = w.site.Handler(server)
 	if accounts := w.site.Accounts(); accounts != nil {
@@ -532,8 +534,8 @@ func TestErrors(t *testing.T) {
 }
 
 func TestConfigMistakes(t *testing.T) {
-	_, err := pages.New(pages.Config{Issuer: "auth", SessionIdle: time.Second, CheckPassword: w0, Passkeys: struct{ pages.Passkeys }{}})
-	for _, want := range []string{`Issuer "auth" is not a URL`, "Store is missing", "Clients is missing", "Passkeys need accounts", "SessionIdle 1s"} {
+	_, err := pages.New(pages.Config{Issuer: "auth", SessionIdle: time.Second, Hasher: &rot{}, Limits: pages.Limits{Account: authserver.Rate{Count: 1}}, CheckPassword: w0, Passkeys: struct{ pages.Passkeys }{}})
+	for _, want := range []string{`Issuer "auth" is not a URL`, "Store is missing", "Clients is missing", "Passkeys need accounts", "SessionIdle 1s", "Limits.Account lacks", "Hasher is for accounts"} {
 		require.ErrorContains(t, err, want)
 	}
 	m := authserver.NewMemory()

@@ -34,6 +34,7 @@ func runClients(t T, open func(T) authserver.ClientRegistry) {
 		{"Delete", testClientDelete},
 		{"List", testClientList},
 		{"Invalid", testClientInvalid},
+		{"Change", testClientChange},
 		{"CancelledContext", testClientCancelled},
 	} {
 		t.Run(test.name, func(t T) { test.f(t, open(t)) })
@@ -198,6 +199,72 @@ func testClientInvalid(t T, s authserver.ClientRegistry) {
 		}
 	}
 	wantErr(t, authserver.ErrNotFound, func() error { _, err := s.Client(t.Context(), "c"); return err })
+}
+
+// testClientChange is for registries that are an [authserver.ClientChanger].
+func testClientChange(t T, s authserver.ClientRegistry) {
+	changer, ok := s.(authserver.ClientChanger)
+	if !ok {
+		return
+	}
+	rename := func(name string) func(*authserver.Client) (*authserver.Client, error) {
+		return func(c *authserver.Client) (*authserver.Client, error) {
+			changed := *c
+			changed.Name = name
+			return &changed, nil
+		}
+	}
+	wantErr(t, authserver.ErrNotFound, func() error { return changer.ChangeClient(t.Context(), "c", rename("x")) })
+	must(t, s.PutClient(t.Context(), client("c")))
+	must(t, s.PutClient(t.Context(), client("d")))
+	held, err := s.Client(t.Context(), "c")
+	must(t, err)
+	must(t, changer.ChangeClient(t.Context(), "c", rename("new")))
+	want := client("c")
+	want.Name = "new"
+	hasClient(t, s, want)
+	if !reflect.DeepEqual(held, client("c")) {
+		t.Errorf("a client that somebody holds has changed")
+	}
+	wantErr(t, errOfCaller, func() error {
+		return changer.ChangeClient(t.Context(), "c", func(*authserver.Client) (*authserver.Client, error) { return nil, errOfCaller })
+	})
+	for _, wrong := range []authserver.Client{{ID: "d"}, {ID: "c", AuthMethod: "nonsense"}} {
+		if changer.ChangeClient(t.Context(), "c", func(*authserver.Client) (*authserver.Client, error) { return &wrong, nil }) == nil {
+			t.Errorf("a changed client was not checked")
+		}
+	}
+	hasClient(t, s, want)
+	hasClient(t, s, client("d"))
+	testClientChangeConcurrently(t, changer)
+}
+
+var errOfCaller = errors.New("an error of the caller")
+
+// testClientChangeConcurrently has many callers add to what is there.
+func testClientChangeConcurrently(t T, s authserver.ClientChanger) {
+	must(t, s.PutClient(t.Context(), &authserver.Client{ID: "many"}))
+	var mu sync.Mutex
+	want := 0
+	together(func(i int) {
+		err := s.ChangeClient(t.Context(), "many", func(c *authserver.Client) (*authserver.Client, error) {
+			changed := *c
+			changed.Audience = append(changed.Audience[:len(changed.Audience):len(changed.Audience)], fmt.Sprint(i))
+			return &changed, nil
+		})
+		if err != nil {
+			t.Errorf("concurrent change: got error %v", err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		want++
+	})
+	got, err := s.Client(t.Context(), "many")
+	must(t, err)
+	if len(got.Audience) != want || want == 0 {
+		t.Errorf("of %d changes at the same time %d are there", want, len(got.Audience))
+	}
 }
 
 func testClientCancelled(t T, s authserver.ClientRegistry) {

@@ -368,7 +368,7 @@ func TestKitFindsLazyRegistry(t *testing.T) {
 	runClients(&recorder{ctx: t.Context(), mu: new(sync.Mutex), list: &list}, func(T) authserver.ClientRegistry {
 		return lazy{authserver.NewMemory()}
 	})
-	assert.Equal(t, []string{"RoundTrip", "Create", "CreateExactlyOnceUnderConcurrency", "Replace", "Delete", "List", "CancelledContext"}, list)
+	assert.Equal(t, []string{"RoundTrip", "Create", "CreateExactlyOnceUnderConcurrency", "Replace", "Delete", "List", "Change", "CancelledContext"}, list)
 }
 
 // A careless lister takes one field for the selector, and begins anew.

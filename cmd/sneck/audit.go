@@ -1,40 +1,30 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
-	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/audit"
 )
 
 // auditCommands are "sneck audit …".
 type auditCommands struct {
 	Show   showAuditCommand   `cmd:"" help:"Print what an audit log says."`
+	Search searchAuditCommand `cmd:"" help:"Look for words in an audit log and what it was renamed to, the newest first."`
 	Verify verifyAuditCommand `cmd:"" help:"Check that no line of an audit log was changed or taken out."`
 }
 
 // A showAuditCommand is "sneck audit show".
 type showAuditCommand struct {
-	Files   []string      `arg:"" name:"file" help:"Audit logs, the oldest first; - is the standard input."`
-	Kind    []string      `placeholder:"KIND" help:"Only events of this kind, such as token_issued; may be repeated."`
-	Client  string        `placeholder:"ID" help:"Only what is about this client."`
-	Subject string        `placeholder:"ID" help:"Only what is about this user."`
-	Token   string        `placeholder:"JTI" help:"Only what is about this token, by the jti that introspection reports."`
-	Family  string        `placeholder:"ID" help:"Only what came of this approval."`
-	Since   time.Duration `placeholder:"DURATION" help:"Only what has happened in this time, such as 24h."`
-	JSON    bool          `name:"json" help:"Print the lines as they are."`
+	Files []string `arg:"" name:"file" help:"Audit logs, the oldest first; - is the standard input."`
+	auditQuery
+	jsonFlag
 }
 
 // Help is printed below the flags.
@@ -52,22 +42,18 @@ Examples:
 
 // Run prints the entries.
 func (c *showAuditCommand) Run(con *console) error {
-	out := bufio.NewWriter(con.out)
-	since := time.Now().Add(-c.Since)
-	colour := paletteFor(con.out, con.env)
-	if !c.JSON {
-		fmt.Fprintln(out, colour.faint(auditRow("TIME", "EVENT", "CLIENT", "SUBJECT", "ADDRESS", "ABOUT")))
-	}
+	out := newAuditOutput(con, c.JSON)
+	query := c.query(time.Now())
 	for _, file := range c.Files {
 		err := withFile(con, file, func(r io.Reader) error {
 			for e, err := range audit.Entries(r) {
 				if err != nil {
 					return err
 				}
-				if !c.wants(e) || c.Since > 0 && e.Time.Before(since) {
+				if !query.Match(e) {
 					continue
 				}
-				if err := c.print(out, colour, e); err != nil {
+				if err := out.print(e); err != nil {
 					return err
 				}
 			}
@@ -80,79 +66,11 @@ func (c *showAuditCommand) Run(con *console) error {
 	return out.Flush()
 }
 
-func (c *showAuditCommand) wants(e audit.Entry) bool {
-	return (len(c.Kind) == 0 || slices.Contains(c.Kind, string(e.Kind))) &&
-		(c.Client == "" || c.Client == e.Client) && (c.Subject == "" || c.Subject == e.Subject) &&
-		(c.Token == "" || c.Token == e.Token) && (c.Family == "" || c.Family == e.Family)
-}
-
-func (c *showAuditCommand) print(out io.Writer, colour palette, e audit.Entry) error {
-	if c.JSON {
-		return json.NewEncoder(out).Encode(e)
-	}
-	address := ""
-	if e.Address.IsValid() {
-		address = e.Address.String()
-	}
-	row := auditRow(e.Time.UTC().Format(time.RFC3339), string(e.Kind), e.Client, e.Subject, address, about(e.Event))
-	if alarming(e.Kind) {
-		row = colour.red(row)
-	}
-	_, err := fmt.Fprintln(out, row)
-	return err
-}
-
-// alarming reports whether somebody should look at an event.
-func alarming(kind authserver.EventKind) bool {
-	switch kind {
-	case authserver.EventReuseDetected, authserver.EventAuthenticationFailed, authserver.EventRateLimited, authserver.EventAuditLost:
-		return true
-	}
-	return false
-}
-
-// about says in a few words what else an event has.
-func about(e authserver.Event) string {
-	var parts []string
-	add := func(format, value string) {
-		if value != "" {
-			parts = append(parts, fmt.Sprintf(format, value))
-		}
-	}
-	add("%s", e.Grant)
-	add("scope %s", e.Scopes.String())
-	add("for %s", strings.Join(e.Audience, " "))
-	add("%s", e.Reason)
-	if e.Count > 0 {
-		add("%s records", fmt.Sprint(e.Count))
-	}
-	add("token %s", e.Token)
-	return strings.Join(parts, ", ")
-}
-
-// auditRow lays out a line. Short columns are padded, long ones push the rest
-// away rather than lose an end.
-func auditRow(columns ...string) string {
-	widths := []int{20, 22, 20, 16, 15, 0}
-	var b strings.Builder
-	for i, column := range columns {
-		if column == "" {
-			column = "-"
-		}
-		column = printable(column)
-		b.WriteString(column)
-		if i < len(columns)-1 {
-			b.WriteString(strings.Repeat(" ", max(widths[i]-utf8.RuneCountInString(column), 0)+2))
-		}
-	}
-	return b.String()
-}
-
 // A verifyAuditCommand is "sneck audit verify".
 type verifyAuditCommand struct {
 	Files []string `arg:"" name:"file" help:"Audit logs, the oldest first; - is the standard input."`
 	Tip   string   `placeholder:"TIP" help:"The end of the log that an earlier run has printed; it must be in there."`
-	JSON  bool     `name:"json" help:"Print a JSON object."`
+	jsonFlag
 }
 
 // Help is printed below the flags.
@@ -194,16 +112,10 @@ func (c *verifyAuditCommand) Run(con *console) error {
 	if !found {
 		return fmt.Errorf("the line of --tip %s is not there: the log was cut off or written anew", c.Tip)
 	}
-	if c.JSON {
-		return json.NewEncoder(con.out).Encode(struct {
-			Lines uint64 `json:"lines"`
-			Tip   string `json:"tip"`
-		}{total, last.String()})
-	}
-	var t table
-	t.add("lines", fmt.Sprint(total))
-	t.add("tip", last.String())
-	return t.write(con.out)
+	return writeRecord(con, c.JSON, struct {
+		Lines uint64 `json:"lines"`
+		Tip   string `json:"tip"`
+	}{total, last.String()}, table{{"lines", fmt.Sprint(total)}, {"tip", last.String()}})
 }
 
 // withFile reads a file, or the standard input.
@@ -239,17 +151,18 @@ func (f auditFlags) open() (*audit.Log, error) {
 	return log, nil
 }
 
-// observed returns the clients whose changes are recorded, if there is a log.
-func observed(clients authserver.ClientRegistry, log *audit.Log) authserver.ClientRegistry {
-	if log == nil {
-		return clients
-	}
-	return authserver.ObserveClients(clients, log.Record)
-}
-
 // reopenOnSignal has the log go on in a new file when the process gets SIGHUP,
 // until ctx is done.
 func reopenOnSignal(ctx context.Context, log *audit.Log, failed func(error)) {
+	onHangup(ctx, func() {
+		if err := log.Reopen(); err != nil {
+			failed(err)
+		}
+	})
+}
+
+// onHangup has f called when the process gets SIGHUP, until ctx is done.
+func onHangup(ctx context.Context, f func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
 	go func() {
@@ -259,9 +172,7 @@ func reopenOnSignal(ctx context.Context, log *audit.Log, failed func(error)) {
 			case <-ctx.Done():
 				return
 			case <-signals:
-				if err := log.Reopen(); err != nil {
-					failed(err)
-				}
+				f()
 			}
 		}
 	}()

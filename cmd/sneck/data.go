@@ -53,10 +53,34 @@ func openData(ctx context.Context, data string, create bool) (_ database, create
 	}
 	store, err := sqlite.Open(ctx, path)
 	if err != nil {
-		return nil, false, fmt.Errorf("%w (hint: --data must be a directory of sneck that this user may write)", err)
+		return nil, false, hinted(err, openHint(err))
 	}
 	return store, created, nil
 }
+
+// openHint says what to do about a file that can not be opened.
+func openHint(err error) string {
+	var result interface {
+		error
+		Code() int
+	}
+	if errors.As(err, &result) {
+		// The low byte is the primary result code (sqlite.org/rescode.html).
+		switch result.Code() & 0xFF {
+		case sqliteBusy, sqliteLocked:
+			return "another program has locked the file; try again when it has ended"
+		case sqliteFull:
+			return "make room on the disk"
+		}
+	}
+	return "--data must be a directory of sneck that this user may write"
+}
+
+const (
+	sqliteBusy   = 5
+	sqliteLocked = 6
+	sqliteFull   = 13
+)
 
 // isURL reports whether the data are in PostgreSQL.
 func isURL(data string) bool {

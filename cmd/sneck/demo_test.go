@@ -54,6 +54,7 @@ func TestDemoOnce(t *testing.T) {
 // The story tells what it measures: where the API does not remember, or for
 // longer than it says, the steps that this spoils fail, and no others.
 func TestDemoTellsTheTruth(t *testing.T) {
+	t.Parallel()
 	scene, err := startScene(t.Context(), "127.0.0.1:0", nil,
 		apiConfig{listen: "127.0.0.1:0", ttl: 0, timeout: patience},
 		apiConfig{listen: "127.0.0.1:0", ttl: 2 * time.Second, timeout: patience})

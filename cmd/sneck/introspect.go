@@ -69,7 +69,7 @@ func (c *introspectCommand) Run(ctx context.Context, con *console) error {
 		_, err := fmt.Fprintf(con.out, "%s\n", answer.RawClaims)
 		return err
 	}
-	return describe(answer).write(con.out)
+	return describe(answer).show(con)
 }
 
 func (c *introspectCommand) writeInactive(con *console, reason error) error {
@@ -77,7 +77,7 @@ func (c *introspectCommand) writeInactive(con *console, reason error) error {
 		return json.NewEncoder(con.out).Encode(map[string]bool{"active": false})
 	}
 	text := strings.TrimSuffix(reason.Error(), ": "+sneck.ErrInvalid.Error())
-	return table{{"active", "no"}, {"reason", strings.TrimPrefix(text, "introspect: ")}}.write(con.out)
+	return table{{"active", "no"}, {"reason", strings.TrimPrefix(text, "introspect: ")}}.show(con)
 }
 
 // cause returns what kept the answer away.

@@ -3,15 +3,17 @@ package main
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/authserver/admin"
 )
 
 // keysCommands are "sneck keys …".
@@ -36,29 +38,47 @@ const sealHint = "--sealing-key FILE, made by: openssl rand -base64 32"
 
 // sealer returns the sealer of the file, or nil if there is none.
 func (f *sealFlags) sealer() (*authserver.Sealer, error) {
-	if f.SealingKey == "" {
+	sealer, err := readSealer(f.SealingKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, hinted(err, "look at --sealing-key")
+	}
+	return sealer, err
+}
+
+// readSealer returns the sealer with the keys in a file, nil for no file.
+func readSealer(path string) (*authserver.Sealer, error) {
+	if path == "" {
 		return nil, nil
 	}
-	data, err := readFile(f.SealingKey)
+	keys, err := readKeys(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w (hint: look at --sealing-key)", err)
+		return nil, hinted(err, sealHint)
+	}
+	sealer, err := authserver.NewSealer(keys[0], keys[1:]...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return sealer, nil
+}
+
+// readKeys returns the keys in a file, one or more, a line of base64 each.
+func readKeys(path string) ([][]byte, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
 	}
 	var keys [][]byte
 	for line := range strings.FieldsSeq(string(data)) {
 		key, err := base64.StdEncoding.Strict().DecodeString(line)
 		if err != nil {
-			return nil, fmt.Errorf("line %d of %s is not base64 (hint: %s)", len(keys)+1, f.SealingKey, sealHint)
+			return nil, fmt.Errorf("line %d of %s is not base64", len(keys)+1, path)
 		}
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("there is no key in %s (hint: %s)", f.SealingKey, sealHint)
+		return nil, fmt.Errorf("there is no key in %s", path)
 	}
-	sealer, err := authserver.NewSealer(keys[0], keys[1:]...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.SealingKey, err)
-	}
-	return sealer, nil
+	return keys, nil
 }
 
 // maxFile is the longest file with keys that is read, in bytes.
@@ -79,14 +99,16 @@ func readFile(path string) ([]byte, error) {
 
 // A ringFlags says where the keys are.
 type ringFlags struct {
-	Data string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
+	dataFlags
+	configFlag
 	sealFlags
 	unsealedFlag
-	JSON bool `name:"json" help:"Print JSON."`
+	auditFlags
+	jsonFlag
 }
 
 // open opens the database and its key ring.
-func (f *ringFlags) open(ctx context.Context, create bool, algorithm string) (database, *authserver.KeyRing, error) {
+func (f *ringFlags) open(ctx context.Context, con *console, create bool, algorithm string) (database, *authserver.KeyRing, error) {
 	sealer, err := f.sealer()
 	if err != nil {
 		return nil, nil, err
@@ -96,12 +118,13 @@ func (f *ringFlags) open(ctx context.Context, create bool, algorithm string) (da
 	}
 	config := authserver.KeyRingConfig{
 		Store: authserver.NewMemory(), Sealer: sealer, InsecureUnsealed: f.InsecureUnsealed, Algorithm: algorithm,
+		Record: f.record,
 	}
 	// What is wrong is said before there is a database.
 	if _, err := authserver.NewKeyRing(config); err != nil {
 		return nil, nil, usageError(err, "sneck keys --help")
 	}
-	store, _, err := openData(ctx, f.Data, create)
+	store, err := f.dataFlags.open(ctx, con, create)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -111,35 +134,6 @@ func (f *ringFlags) open(ctx context.Context, create bool, algorithm string) (da
 		return nil, nil, errors.Join(err, store.Close())
 	}
 	return store, ring, nil
-}
-
-// A keyRecord is what is printed of a key.
-type keyRecord struct {
-	ID        string    `json:"kid"`
-	Algorithm string    `json:"alg"`
-	State     string    `json:"state"`
-	Published time.Time `json:"published"`
-	Signs     time.Time `json:"signs"`
-	Retires   time.Time `json:"retires,omitzero"`
-	Gone      time.Time `json:"gone,omitzero"`
-}
-
-// The states of a key.
-const (
-	stateWaiting = "waiting"
-	stateSigning = "signing"
-	stateRetired = "retired"
-)
-
-func keyRecordOf(k authserver.RingKey, now time.Time) keyRecord {
-	r := keyRecord{k.ID, k.Algorithm, stateSigning, k.Published.UTC(), k.Signs.UTC(), k.Retires.UTC(), k.Gone.UTC()}
-	switch {
-	case now.Before(k.Signs):
-		r.State = stateWaiting
-	case !k.Retires.IsZero() && !now.Before(k.Retires):
-		r.State = stateRetired
-	}
-	return r
 }
 
 func utc(t time.Time) string {
@@ -165,7 +159,7 @@ Example:
 
 // Run prints the keys.
 func (c *listKeysCommand) Run(ctx context.Context, con *console) error {
-	store, ring, err := c.open(ctx, false, "")
+	store, ring, err := c.open(ctx, con, false, "")
 	if err != nil {
 		return err
 	}
@@ -174,30 +168,27 @@ func (c *listKeysCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	out := listing{con: con, json: c.JSON, paint: paintState,
+		header: []string{"KEY", "ALGORITHM", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"}}
 	now := time.Now()
-	records := make([]keyRecord, len(keys))
-	for i, k := range keys {
-		records[i] = keyRecordOf(k, now)
-	}
-	if c.JSON {
-		return json.NewEncoder(con.out).Encode(records)
-	}
-	colours := paletteFor(con.out, con.env)
-	rows := [][]string{{"KEY", "ALGORITHM", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"}}
-	for _, r := range records {
-		rows = append(rows, []string{r.ID, r.Algorithm, r.State, utc(r.Signs), utc(r.Retires), utc(r.Gone)})
-	}
-	return writeGrid(con.out, rows, func(row, column int, text string) string {
-		switch {
-		case row == 0:
-			return colours.bold(text)
-		case column == 2 && strings.TrimSpace(text) == stateSigning:
-			return colours.green(text)
-		case column == 2:
-			return colours.faint(text)
+	for _, k := range keys {
+		r := admin.KeyOf(k, now)
+		if err := out.add(r, r.ID, r.Algorithm, r.State, utc(r.Signs), utc(r.Retires), utc(r.Gone)); err != nil {
+			return err
 		}
-		return text
-	})
+	}
+	return out.end()
+}
+
+// paintState shows which keys sign.
+func paintState(colours palette, column int, cell string) string {
+	switch {
+	case column != 2:
+		return cell
+	case strings.TrimSpace(cell) == admin.StateSigning:
+		return colours.green(cell)
+	}
+	return colours.faint(cell)
 }
 
 // A rotateKeyCommand is "sneck keys rotate".
@@ -226,7 +217,7 @@ func (c *rotateKeyCommand) Run(ctx context.Context, con *console) error {
 }
 
 func (f *ringFlags) rotate(ctx context.Context, con *console, key *authserver.SigningKey, algorithm string) error {
-	store, ring, err := f.open(ctx, true, algorithm)
+	store, ring, err := f.open(ctx, con, true, algorithm)
 	if err != nil {
 		return err
 	}
@@ -235,13 +226,21 @@ func (f *ringFlags) rotate(ctx context.Context, con *console, key *authserver.Si
 	if err != nil {
 		return err
 	}
-	record := keyRecordOf(added, time.Now())
-	if f.JSON {
-		err = json.NewEncoder(con.out).Encode(record)
-	} else {
-		_, err = fmt.Fprintf(con.out, "added key %s (%s), which signs from %s\n", printable(record.ID), record.Algorithm, utc(record.Signs))
+	record := admin.KeyOf(added, time.Now())
+	return errors.Join(
+		f.record(ctx, authserver.Event{Kind: authserver.EventKeyAdded, Reason: added.ID}),
+		writeDone(con, f.JSON, record, fmt.Sprintf("added key %s (%s), which signs from %s", printable(record.ID), record.Algorithm, utc(record.Signs))),
+		store.Close())
+}
+
+// record adds an event to the audit log, if there is one.
+func (f *ringFlags) record(ctx context.Context, e authserver.Event) error {
+	log, err := f.auditFlags.open()
+	if log == nil {
+		return err
 	}
-	return errors.Join(err, store.Close())
+	e.By, e.Time = operatorName, time.Now().UTC()
+	return errors.Join(log.Record(context.WithoutCancel(ctx), e), log.Close())
 }
 
 // An addKeyCommand is "sneck keys add".
@@ -278,6 +277,7 @@ func (c *addKeyCommand) Run(ctx context.Context, con *console) error {
 type retireKeyCommand struct {
 	ID string `arg:"" name:"key" help:"Key ID, as \"sneck keys list\" prints it."`
 	ringFlags
+	yesFlag
 }
 
 // Help is printed below the flags.
@@ -296,50 +296,48 @@ Example:
 
 // Run retires the key.
 func (c *retireKeyCommand) Run(ctx context.Context, con *console) error {
-	store, ring, err := c.open(ctx, false, "")
+	store, ring, err := c.open(ctx, con, false, "")
 	if err != nil {
 		return err
 	}
 	defer store.Close()
+	keys, err := ring.List(ctx)
+	if err != nil {
+		return err
+	}
+	noKey := fmt.Errorf("there is no key %q in %s (hint: sneck keys list)", c.ID, dataName(c.Data))
+	if !slices.ContainsFunc(keys, func(k authserver.RingKey) bool { return k.ID == c.ID }) {
+		return noKey
+	}
+	what := fmt.Sprintf("This takes back key %s, one of %d, and all tokens that it signed", printable(c.ID), len(keys))
+	if err := c.confirm(ctx, con, what); err != nil {
+		return err
+	}
 	err = ring.Retire(ctx, c.ID)
 	if errors.Is(err, authserver.ErrNoSuchKey) {
-		return fmt.Errorf("there is no key %q in %s (hint: sneck keys list)", c.ID, c.Data)
+		return noKey
 	}
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		err = json.NewEncoder(con.out).Encode(map[string]string{"kid": c.ID, "state": "gone"})
-	} else {
-		_, err = fmt.Fprintf(con.out, "retired key %s, and all tokens that it signed\n", printable(c.ID))
-	}
-	return errors.Join(err, store.Close())
-}
-
-// keysFlags say which keys a server signs with.
-type keysFlags struct {
-	sealFlags
-	unsealedFlag
-	RotateKeys   time.Duration `default:"720h" placeholder:"DURATION" help:"How long a key in the database signs, such as ${default}; 0 for until \"sneck keys rotate\"."`
-	KeyAlgorithm string        `default:"ES256" placeholder:"ALG" help:"Algorithm of keys that the server makes: ES256, ES384, ES512, EdDSA, RS256, PS256."`
-	SigningKey   string        `from:"SNECK_SIGNING_KEY" placeholder:"FILE" help:"Sign with the private key in this file, a JWK or PEM, and not with keys in the database ($$SNECK_SIGNING_KEY)."`
-	OtherKeys    string        `from:"SNECK_OTHER_KEYS" placeholder:"FILE" help:"Publish the public keys in this file besides, a JWK Set or PEM: those that will sign, and those that did ($$SNECK_OTHER_KEYS)."`
+	return errors.Join(
+		c.record(ctx, authserver.Event{Kind: authserver.EventKeyRetired, Reason: c.ID}),
+		writeDone(con, c.JSON, map[string]string{"kid": c.ID, "state": "gone"},
+			fmt.Sprintf("retired key %s, and all tokens that it signed", printable(c.ID))),
+		store.Close())
 }
 
 // source returns the keys for a store: those of the files, or those in the
 // store, or none if there are none and nobody has asked for any.
-func (f *keysFlags) source(ctx context.Context, config authserver.KeyRingConfig) (authserver.KeySource, error) {
-	if f.SigningKey != "" {
-		return authserver.NewFileKeys(authserver.FileKeysConfig{Signing: f.SigningKey, Others: f.OtherKeys, Logger: config.Logger})
+func (s *keySettings) source(ctx context.Context, config authserver.KeyRingConfig) (authserver.KeySource, error) {
+	if s.SigningKeyFile != "" {
+		return authserver.NewFileKeys(authserver.FileKeysConfig{Signing: s.SigningKeyFile, Others: s.OtherKeysFile, Logger: config.Logger})
 	}
-	if f.OtherKeys != "" {
-		return nil, usageError(errors.New("--other-keys without --signing-key"), "sneck keys add, for keys in the database")
-	}
-	config.InsecureUnsealed, config.Algorithm, config.RotateEvery = f.InsecureUnsealed, f.KeyAlgorithm, f.RotateKeys
-	if f.RotateKeys == 0 {
+	config.InsecureUnsealed, config.Algorithm, config.RotateEvery = s.InsecureUnsealed, s.KeyAlgorithm, s.RotateKeys
+	if s.RotateKeys == 0 {
 		config.RotateEvery = authserver.Never
 	}
-	if config.Sealer == nil && !f.InsecureUnsealed {
+	if config.Sealer == nil && !s.InsecureUnsealed {
 		return nil, noKeys(ctx, config)
 	}
 	ring, err := authserver.NewKeyRing(config)

@@ -11,10 +11,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
 func main() {
@@ -38,20 +41,26 @@ const (
 type commandLine struct {
 	Demo       demoCommand       `cmd:"" help:"Run a server and a guarded API on this machine, to try things out."`
 	Serve      serveCommand      `cmd:"" help:"Run the authorization server."`
-	Client     clientCommands    `cmd:"" help:"Register and show clients of the authorization server."`
-	Keys       keysCommands      `cmd:"" help:"Show and change the keys that tokens are signed with."`
-	User       userCommands      `cmd:"" help:"Make and show accounts of people who sign in to the authorization server."`
+	Guard      guardCommand      `cmd:"" help:"Guard a service in any language: as a reverse proxy, or asked by one."`
+	Check      checkCommand      `cmd:"" help:"Check a file with settings or with routes."`
+	Client     clientCommands    `cmd:"" help:"Register, show and change clients of the authorization server."`
+	Key        keysCommands      `cmd:"" help:"Show and change the keys that tokens are signed with."`
+	User       userCommands      `cmd:"" help:"Make, show and change accounts of people who sign in to the authorization server."`
 	Login      loginCommand      `cmd:"" help:"Sign in with a browser, and get an access token that acts for you."`
-	Audit      auditCommands     `cmd:"" help:"Read and check an audit log."`
-	Tokens     tokensCommands    `cmd:"" help:"Delete what has expired."`
-	Token      tokenCommand      `cmd:"" help:"Get an access token, as a client."`
+	Audit      auditCommands     `cmd:"" help:"Read, search and check an audit log."`
+	Token      tokenCommands     `cmd:"" help:"Get, list and revoke tokens, and delete what has expired."`
 	Introspect introspectCommand `cmd:"" help:"Ask an authorization server about a token, as a resource server."`
+	Completion completionCommand `cmd:"" help:"Print a script with which a shell completes command lines."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
 const description = `OAuth 2.0 bearer tokens: issue them, ask about them, guard an API with them.
 
-Flags named like $SNECK_DATA can be set in the environment, too.`
+Flags named like $SNECK_DATA can be set in the environment, too. Names of groups
+are understood in the plural as well, as in "sneck tokens clear".
+
+Exit status: 0 for done, 1 for failed or if the answer is no, 2 for a wrong
+command line, 3 if the answer could not be found out.`
 
 // run is the program, with all that it touches as parameters. It returns the
 // exit status.
@@ -63,14 +72,14 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 		args = append(args[1:len(args):len(args)], "--help")
 	case args[0] == "--version":
 		args = []string{"version"}
+	case args[0] == completeArg:
+		return report(stderr, completeLine(args[1:], stdout))
 	}
-	var cli commandLine
+	args = inFull(args)
+	cli := newCommandLine()
 	exited := false
-	parser, err := kong.New(&cli,
-		kong.Name("sneck"),
-		kong.Description(description),
+	parser, err := newParser(&cli,
 		kong.Writers(stdout, stderr),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Exit(func(int) { exited = true }),
 		kong.Resolvers(fromEnvironment(env)),
 	)
@@ -88,6 +97,36 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 	return report(stderr, command.Run(&console{env: env, in: stdin, out: stdout, err: stderr}))
 }
 
+// newCommandLine returns a command line whose commands have all their flags.
+func newCommandLine() commandLine {
+	return commandLine{Serve: newServeCommand(), Guard: newGuardCommand(), Client: newClientCommands()}
+}
+
+// newParser returns the parser of a command line.
+func newParser(cli *commandLine, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(cli, append([]kong.Option{
+		kong.Name("sneck"),
+		kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	}, options...)...)
+}
+
+// inFull returns arguments as the grammar has them: names of groups in the
+// singular, and what a token is asked for with if only flags say it.
+func inFull(args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args[:min(len(args), 2)] {
+		switch arg {
+		case "clients", "users", "tokens", "keys", "secrets", "sessions", "admins":
+			args[i] = strings.TrimSuffix(arg, "s")
+		}
+	}
+	if len(args) > 1 && args[0] == "token" && strings.HasPrefix(args[1], "-") && args[1] != "-h" && args[1] != "--help" {
+		args = slices.Insert(args, 1, "get")
+	}
+	return args
+}
+
 // commandOf returns the command that an error of the parser is about, with a
 // space behind it.
 func commandOf(err error) string {
@@ -101,15 +140,21 @@ func commandOf(err error) string {
 }
 
 // fromEnvironment sets flags that have a "from" tag and are not on the command
-// line.
+// line: from the variable of that name, or from the file with settings that has
+// the setting of this variable.
 func fromEnvironment(env func(string) string) kong.Resolver {
-	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if name := flag.Tag.Get("from"); name != "" {
-			if value := env(name); value != "" {
-				return value, nil
-			}
+	return kong.ResolverFunc(func(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		name := flag.Tag.Get("from")
+		if name == "" {
+			return nil, nil
 		}
-		return nil, nil
+		if value := env(name); value != "" {
+			return value, nil
+		}
+		if name == configVariable {
+			return nil, nil
+		}
+		return fromFile(configOf(ctx, env), name)
 	})
 }
 
@@ -160,6 +205,11 @@ func report(stderr io.Writer, err error) int {
 		exit = &exitError{exitNo, err}
 	}
 	if exit.err == nil || errors.Is(exit.err, syscall.EPIPE) { // nobody reads on
+		return exit.status
+	}
+	var mistakes settings.Mistakes
+	if errors.As(exit.err, &mistakes) {
+		fmt.Fprintln(stderr, mistakes) // as editors understand them
 		return exit.status
 	}
 	// Joined errors are one line as well.

@@ -1,68 +1,58 @@
 package main
 
 import (
-	"fmt"
+	"context"
+	"errors"
 	"os"
 	"strings"
 
 	"github.com/sneckauth/sneck/adapter/webauthn"
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/pages"
-	"github.com/sneckauth/sneck/scopes"
 )
 
-// A peopleFlags says what people see of a server.
-type peopleFlags struct {
-	Pages    bool     `default:"true" negatable:"" help:"Let people sign in and decide: with pages at /authorize, /device and /account."`
-	Title    string   `placeholder:"TEXT" help:"Name above the pages; the host of the issuer if left out."`
-	PagesDir string   `name:"pages-dir" type:"path" placeholder:"DIR" help:"Directory with files that replace those of the pages, or add a language."`
-	Scope    []string `sep:"none" placeholder:"NAME=TEXT" help:"What people are told that a scope allows; may be repeated."`
-	Approval string   `name:"approval-prompt" enum:"force,auto" default:"force" help:"When to ask people for consent: force for every time, auto for what they have not consented to yet."`
-}
-
-// describe returns the scopes of the flags.
-func (f *peopleFlags) describe() ([]scopes.Described, error) {
-	var list []scopes.Described
-	for _, pair := range f.Scope {
-		name, text, ok := strings.Cut(pair, "=")
-		if !ok || text == "" {
-			return nil, usageError(fmt.Errorf("--scope %q has no text", pair), `--scope notes:read="Read your notes"`)
-		}
-		list = append(list, scopes.Described{Name: name, Text: text})
-	}
-	if err := scopes.CheckDescribed(list); err != nil {
-		return nil, usageError(fmt.Errorf("--scope: %w", err), `--scope notes:read="Read your notes"`)
-	}
-	return list, nil
-}
-
-// open lets people in: it adds what they see to the config, and returns the
-// site, or nil if there are to be no pages.
-func (f *peopleFlags) open(config *authserver.Config, store authserver.Lister) (*pages.Site, error) {
-	if f.Approval == "auto" {
-		config.ApprovalPrompt = authserver.PromptAuto
-	}
-	if !f.Pages {
-		return nil, nil
-	}
-	c := pages.Config{
-		Issuer: config.Issuer, Store: store, Clients: config.Clients, Title: f.Title, Logger: config.Logger,
-		Address: config.Proxies.Address,
-		// The server has no such issuer but for this machine.
-		InsecureHTTP: strings.HasPrefix(config.Issuer, "http://"),
-	}
-	if passkeys, err := webauthn.New(webauthn.Config{Issuer: config.Issuer, Name: f.Title}); err == nil {
-		c.Passkeys = passkeys
-	} else {
-		config.Logger.Info("there are no passkeys", "cause", err)
-	}
-	if f.PagesDir != "" {
-		c.Files = os.DirFS(f.PagesDir)
-	}
-	site, err := pages.New(c)
+// site lets people in: it adds what they see to the config, and returns it. Its
+// events go to record.
+func (s *pageSettings) site(config *authserver.Config, store authserver.Lister, record recordFunc) (*pages.Site, error) {
+	site, err := pages.New(s.config(config.Issuer, config, store, record))
 	if err != nil {
-		return nil, usageError(err, "sneck serve --help")
+		return nil, err
 	}
 	config.Login, config.Pages, config.Hooks.Subject = site.Login, site.Pages(), site.Subject
 	return site, nil
+}
+
+// config returns how pages look and let people in that are at the URL.
+func (s *pageSettings) config(at string, config *authserver.Config, store authserver.Lister, record recordFunc) pages.Config {
+	c := pages.Config{
+		Issuer: at, Store: store, Clients: config.Clients, Title: s.Title, Logger: config.Logger,
+		Address: config.Proxies.Address, SessionIdle: s.SessionIdle, SessionLife: s.SessionLife,
+		Record: record, Limits: pages.Limits{Limiter: config.Limits.Limiter},
+		// No such URL is for anything but this machine.
+		InsecureHTTP: strings.HasPrefix(at, "http://"),
+	}
+	if passkeys, err := webauthn.New(webauthn.Config{Issuer: at, Name: s.Title}); err == nil {
+		c.Passkeys = passkeys
+	} else {
+		config.Logger.Info("there are no passkeys", "url", at, "cause", err)
+	}
+	if s.PagesDir != "" {
+		c.Files = os.DirFS(s.PagesDir)
+	}
+	return c
+}
+
+// passwords checks passwords of accounts for the grant of the past that wants
+// them.
+func passwords(accounts *pages.Accounts) func(context.Context, string, string) (*authserver.Approval, error) {
+	return func(ctx context.Context, username, password string) (*authserver.Approval, error) {
+		account, err := accounts.SignIn(ctx, username, password)
+		switch {
+		case errors.Is(err, pages.ErrWrongPassword):
+			return nil, authserver.ErrAccessDenied
+		case err != nil:
+			return nil, err
+		}
+		return &authserver.Approval{Subject: account.ID}, nil
+	}
 }

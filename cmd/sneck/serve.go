@@ -2,33 +2,29 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/netip"
 	"runtime/debug"
-	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/sneckauth/sneck/authserver"
-	"github.com/sneckauth/sneck/scopes"
+	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
 // A serveCommand is "sneck serve".
 type serveCommand struct {
-	Data   string `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the database, which is made if there is none, or URL of a PostgreSQL ($$SNECK_DATA)."`
-	Listen string `default:"127.0.0.1:8080" from:"SNECK_LISTEN" placeholder:"ADDR" help:"Address to listen at, such as ${default}; port 0 is any free one ($$SNECK_LISTEN)."`
-	Issuer string `from:"SNECK_ISSUER" placeholder:"URL" help:"URL under which clients reach the server; http and the address if that is of this machine only ($$SNECK_ISSUER)."`
-	JSON   bool   `name:"log-json" help:"Log JSON objects."`
+	configFlag
+	kong.Plugins // the flags of the settings
 
-	keysFlags
-	auditFlags
-	AuditRequired bool     `from:"SNECK_AUDIT_REQUIRED" help:"Refuse what can not be recorded, such as when the disk is full ($$SNECK_AUDIT_REQUIRED)."`
-	TokenRate     int      `default:"1000" from:"SNECK_TOKEN_RATE" placeholder:"N" help:"How many tokens a client may ask for in a second, and revoke, ${default} if not said; after a burst of five times as many ($$SNECK_TOKEN_RATE)."`
-	QuestionRate  int      `name:"introspection-rate" default:"10000" from:"SNECK_INTROSPECTION_RATE" placeholder:"N" help:"The same for introspections; ${default} ($$SNECK_INTROSPECTION_RATE)."`
-	TrustedProxy  []string `from:"SNECK_TRUSTED_PROXY" placeholder:"PREFIX" help:"Addresses of the proxies in front, such as 10.0.0.0/8: their X-Forwarded-For says who asks; may be repeated ($$SNECK_TRUSTED_PROXY)."`
+	flags *settings.Flags
+}
 
-	peopleFlags
+// newServeCommand returns a command that has flags.
+func newServeCommand() serveCommand {
+	c := serveCommand{flags: settings.NewFlags(defaultSettings())}
+	c.Plugins = kong.Plugins{c.flags.Plugin()}
+	return c
 }
 
 // Help is printed below the flags.
@@ -45,8 +41,16 @@ clients and addresses that ask too often are refused. Several servers may share
 one PostgreSQL, whose password is best given by PGPASSWORD or a passfile: a
 command line is for all to see.
 
+All below can be said in three places: on the command line, in the environment
+(--data as $SNECK_DATA, and so on), and in a YAML file, whose keys are like the
+flags with _ for -; the first of these that says something counts. "sneck check"
+tells whether a file is right, and docs/settings.md what each setting does. Lists
+have commas or spaces between their items; --scope can be repeated, and has ; in
+the environment. Keys and passwords are always in files of their own.
+
 With --audit, all that happens is added to a file: see "sneck audit". To rotate
-it, rename the file and send SIGHUP.
+it, rename the file and send SIGHUP. With --admin-listen, the server can be
+administered at a second address: see docs/admin.md.
 
 Examples:
 
@@ -54,6 +58,7 @@ Examples:
     sneck serve --data /var/lib/sneck --listen 127.0.0.1:9000 --issuer https://auth.example.com \
         --trusted-proxy 127.0.0.1 --audit /var/log/sneck/audit.jsonl \
         --scope notes:read="Read your notes" --approval-prompt auto
+    sneck serve --config /etc/sneck.yaml
     sneck serve --data postgres://sneck@db.example.com/sneck --issuer https://auth.example.com
 `
 }
@@ -64,81 +69,79 @@ const gcPercent = 400
 // maxRate is the highest rate that can be asked for: as good as none.
 const maxRate = 10_000_000
 
-// sweepInterval is the time between two rounds of deleting what has expired.
-const sweepInterval = time.Minute
-
 // Run serves until it is told to end.
 func (c *serveCommand) Run(ctx context.Context, con *console) error {
-	var handler slog.Handler = slog.NewTextHandler(con.err, nil)
-	if c.JSON {
-		handler = slog.NewJSONHandler(con.err, nil)
-	}
-	logger := slog.New(handler)
 	if con.env("GOGC") == "" {
 		// What lives longer than a request is a few megabytes, which would be
 		// looked through dozens of times a second.
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	}
 
-	l, err := listen(ctx, "--listen", c.Listen)
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	issuer := c.Issuer
-	if issuer == "" {
-		if !loopback(l) {
-			return usageError(fmt.Errorf("--issuer is missing, and %s is not an address of this machine only", l.Addr()),
-				"the URL under which clients reach the server, such as https://auth.example.com")
-		}
-		issuer = "http://" + l.Addr().String()
-	}
-	sealer, err := c.sealer()
+	sources, err := c.sources(con.env, c.flags)
 	if err != nil {
 		return err
 	}
 	// What is wrong is said before there is a database.
-	memory := authserver.NewMemory()
-	config := authserver.Config{
-		Issuer: issuer, Store: memory, Clients: memory, Logger: slog.New(slog.DiscardHandler), Sealer: sealer,
-		Sweep: authserver.Sweep{Interval: sweepInterval}, Proxies: authserver.Proxies{Header: "X-Forwarded-For"},
+	set, config, err := loadServer(sources)
+	if err != nil {
+		return mistakenError(err)
 	}
-	for flag, n := range map[string]int{"--token-rate": c.TokenRate, "--introspection-rate": c.QuestionRate} {
-		if n < 1 || n > maxRate {
-			return usageError(fmt.Errorf("%s %d is not between 1 and %d", flag, n, maxRate), "sneck serve --help")
-		}
+	handler := slog.Handler(slog.NewTextHandler(con.err, nil))
+	if set.LogJSON {
+		handler = slog.NewJSONHandler(con.err, nil)
 	}
-	config.Limits.Token, config.Limits.Introspect = authserver.PerSecond(c.TokenRate), authserver.PerSecond(c.QuestionRate)
-	config.Limits.Revoke = config.Limits.Token
-	if config.Proxies.Trusted, err = parsePrefixes(c.TrustedProxy); err != nil {
+	logger := slog.New(handler)
+	l, err := listen(ctx, "--listen", set.Listen)
+	if err != nil {
 		return err
 	}
-	if c.AuditRequired && c.Audit == "" {
-		return usageError(errors.New("--audit-required without --audit"), "sneck serve --help")
-	}
-	if _, _, err := c.server(config, memory); err != nil {
+	defer l.Close()
+	administration, err := set.adminSettings.open(ctx)
+	if err != nil {
 		return err
 	}
-	auditLog, err := c.auditFlags.open()
+	defer administration.Close()
+	if set.Issuer == "" {
+		config.Issuer = "http://" + l.Addr().String()
+	}
+	auditLog, err := auditFlags{set.Audit}.open()
 	if err != nil {
 		return err
 	}
 	if auditLog != nil {
 		defer auditLog.Close()
-		config.Audit, config.AuditRequired = auditLog.Record, c.AuditRequired
+		config.Audit = auditLog.Record
 	}
-	store, _, err := openData(ctx, c.Data, true)
+	store, _, err := openData(ctx, set.Data, true)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
 	config.Store, config.Clients, config.Logger = store, store, logger
-	config.Keys, err = c.source(ctx, authserver.KeyRingConfig{Store: store, Sealer: sealer, Logger: logger})
+	events := new(recorder)
+	config.Keys, err = set.source(ctx, authserver.KeyRingConfig{Store: store, Sealer: config.Sealer, Logger: logger, Record: events.record})
 	if err != nil {
 		return err
 	}
-	server, everything, err := c.server(config, store)
+	if set.Redis.URL != "" {
+		shared, err := set.Redis.open(logger)
+		if err != nil {
+			return err
+		}
+		defer shared.Close()
+		config.Limits.Limiter = shared.Limiter(0)
+	}
+	server, everything, err := set.open(config, store, events.record)
+	if err == nil {
+		err = events.use(ctx, server)
+	}
 	if err != nil {
+		return usageError(err, "sneck serve --help")
+	}
+	if err := administration.attach(server, store, config.Keys, set.Audit, logger); err != nil {
+		return err
+	}
+	if err := administration.attachPages(set, &config, store, events.record); err != nil {
 		return err
 	}
 
@@ -153,8 +156,8 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 		defer close(swept)
 		_ = server.Run(ctx) // logs what it can not delete
 	}()
-	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", issuer, "data", dataName(c.Data))
-	err = serveUntil(ctx, newHTTPServer(everything, logger), l)
+	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", config.Issuer, "data", dataName(set.Data))
+	err = administration.serveWith(ctx, newHTTPServer(everything, logger), l, logger)
 	cancel()
 	<-swept
 	if err != nil {
@@ -171,56 +174,3 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	logger.Info("stopped")
 	return nil
 }
-
-// server returns the server on a store, and the handler with what people see
-// of it.
-func (c *serveCommand) server(config authserver.Config, store authserver.Lister) (*authserver.Server, http.Handler, error) {
-	described, err := c.describe()
-	if err != nil {
-		return nil, nil, err
-	}
-	config.Scopes = registeredScopes{described}
-	site, err := c.peopleFlags.open(&config, store)
-	if err != nil {
-		return nil, nil, err
-	}
-	server, err := authserver.New(config)
-	switch {
-	case err != nil:
-		return nil, nil, usageError(fmt.Errorf("--issuer: %w", err), "sneck serve --help")
-	case site == nil:
-		return server, server, nil
-	}
-	return server, site.Handler(server), nil
-}
-
-// parsePrefixes reads addresses and prefixes of networks.
-func parsePrefixes(list []string) ([]netip.Prefix, error) {
-	var prefixes []netip.Prefix
-	for _, text := range list {
-		prefix, err := netip.ParsePrefix(text)
-		if address, addressErr := netip.ParseAddr(text); addressErr == nil {
-			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
-		}
-		if err != nil {
-			return nil, usageError(fmt.Errorf("--trusted-proxy %q is neither an address nor a prefix", text), "such as 127.0.0.1 or 10.0.0.0/8")
-		}
-		prefixes = append(prefixes, prefix)
-	}
-	return prefixes, nil
-}
-
-// registeredScopes is the scope backend of a server that has no list of its
-// own: what a client was registered with is what there is for it.
-type registeredScopes struct{ texts []scopes.Described }
-
-// All returns the scopes that there is a text for.
-func (b registeredScopes) All(context.Context) ([]scopes.Described, error) { return b.texts, nil }
-
-// Available returns the scopes in the client's record.
-func (registeredScopes) Available(_ context.Context, r scopes.Request) (scopes.Set, error) {
-	return r.Registered, nil
-}
-
-// Default leaves the choice to the client's record.
-func (registeredScopes) Default(context.Context, scopes.Request) (scopes.Set, error) { return nil, nil }

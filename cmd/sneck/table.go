@@ -21,19 +21,20 @@ func (t *table) add(name, value string) {
 	}
 }
 
-// write prints the values below one another.
-func (t table) write(w io.Writer) error {
+// show prints the values below one another.
+func (t table) show(con *console) error {
+	colours := paletteFor(con.out, con.env)
 	width := 0
 	for _, row := range t {
 		width = max(width, utf8.RuneCountInString(row[0]))
 	}
 	var b strings.Builder
 	for _, row := range t {
-		b.WriteString(pad(row[0], width+2))
+		b.WriteString(colours.faint(pad(row[0], width+2)))
 		b.WriteString(printable(row[1]))
 		b.WriteByte('\n')
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(con.out, b.String())
 	return err
 }
 

@@ -9,8 +9,16 @@ import (
 	"strings"
 )
 
-// A tokenCommand is "sneck token".
-type tokenCommand struct {
+// tokenCommands are "sneck token …". If only flags are given it is get.
+type tokenCommands struct {
+	Get    getTokenCommand     `cmd:"" help:"Get an access token, as a client."`
+	List   listTokensCommand   `cmd:"" help:"List what was issued to a client or for somebody, without the tokens themselves."`
+	Revoke revokeTokensCommand `cmd:"" help:"Revoke tokens."`
+	Clear  clearTokensCommand  `cmd:"" help:"Delete tokens and other records that have expired."`
+}
+
+// A getTokenCommand is "sneck token get".
+type getTokenCommand struct {
 	URL string `required:"" from:"SNECK_TOKEN_URL" placeholder:"URL" help:"Token endpoint ($$SNECK_TOKEN_URL)."`
 	clientFlags
 	Scope    []string `sep:"none" placeholder:"SCOPE" help:"Scopes to ask for, separated by spaces or by repeating the flag."`
@@ -19,9 +27,9 @@ type tokenCommand struct {
 }
 
 // Help is printed below the flags.
-func (*tokenCommand) Help() string {
+func (*getTokenCommand) Help() string {
 	return `The token is the client's own (grant type client_credentials). It is all that
-is printed, unless --json is given.
+is printed, unless --json is given. "sneck token --url …" is the same.
 
 Exit status: 0 if there is a token, 1 if it was refused, 2 for a wrong command
 line, 3 if the server could not be asked.
@@ -29,12 +37,12 @@ line, 3 if the server could not be asked.
 Example:
 
     export SNECK_CLIENT_SECRET=...
-    TOKEN=$(sneck token --url https://auth.example.com/token --client app --scope notes:read)
+    TOKEN=$(sneck token get --url https://auth.example.com/token --client app --scope notes:read)
 `
 }
 
 // Run gets a token and prints it.
-func (c *tokenCommand) Run(ctx context.Context, con *console) error {
+func (c *getTokenCommand) Run(ctx context.Context, con *console) error {
 	if err := c.check(c.URL); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -11,30 +10,28 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 )
 
-// tokensCommands are "sneck tokens …".
-type tokensCommands struct {
-	Clear clearTokensCommand `cmd:"" help:"Delete tokens and other records that have expired."`
-}
-
 // A clearTokensCommand is "sneck tokens clear".
 type clearTokensCommand struct {
-	Data      string        `required:"" from:"SNECK_DATA" placeholder:"DIR|URL" help:"Directory of the server's database, or URL of a PostgreSQL ($$SNECK_DATA)."`
+	dataFlags
 	DryRun    bool          `help:"Only say how many would be deleted."`
-	Retain    time.Duration `default:"1h" placeholder:"DURATION" help:"Keep what has expired more recently than this: the reuse of what is still there is noticed. ${default} if left out."`
-	BatchSize int           `default:"10000" placeholder:"N" help:"How many are deleted at a time; ${default} if left out."`
-	JSON      bool          `name:"json" help:"Print a JSON object."`
+	Retain    time.Duration `default:"1h" from:"SNECK_CLEAR_EXPIRED_TOKENS_RETAIN" placeholder:"DURATION" help:"Keep what has expired more recently than this: the reuse of what is still there is noticed. ${default} if left out."`
+	BatchSize int           `default:"10000" from:"SNECK_CLEAR_EXPIRED_TOKENS_BATCH_SIZE" placeholder:"N" help:"How many are deleted at a time; ${default} if left out."`
+	configFlag
+	jsonFlag
+	yesFlag
 }
 
 // Help is printed below the flags.
 func (*clearTokensCommand) Help() string {
 	return `A running server does this by itself every minute. The command does it at once,
-also while the server runs, which hardly notices. In PostgreSQL whole partitions
+also while the server runs, which hardly notices; without a terminal it wants
+--yes. In PostgreSQL whole partitions
 are emptied, and what has expired in one of them stays until all of it has.
 
 Examples:
 
     sneck tokens clear --data ./data --dry-run
-    sneck tokens clear --data postgres://sneck@db.example.com/sneck --retain 24h
+    sneck tokens clear --data postgres://sneck@db.example.com/sneck --retain 24h --yes
 `
 }
 
@@ -55,7 +52,7 @@ func (c *clearTokensCommand) Run(ctx context.Context, con *console) error {
 	case c.BatchSize < 1 || c.BatchSize > authserver.MaxSweepBatch:
 		return usageError(fmt.Errorf("--batch-size %d is not in 1 to %d", c.BatchSize, authserver.MaxSweepBatch), help)
 	}
-	store, _, err := openData(ctx, c.Data, false)
+	store, err := c.open(ctx, con, false)
 	if err != nil {
 		return err
 	}
@@ -69,6 +66,9 @@ func (c *clearTokensCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	if !c.DryRun {
+		if err := c.agree(ctx, con, result.Expired); err != nil {
+			return err
+		}
 		bar := progress{w: con.err, terminal: isTerminal(con.err), total: result.Expired}
 		result.Deleted, err = server.DeleteExpired(ctx, bar.show)
 		bar.end()
@@ -76,22 +76,22 @@ func (c *clearTokensCommand) Run(ctx context.Context, con *console) error {
 			return fmt.Errorf("%w (hint: %d records were deleted; repeat the command for the others)", err, result.Deleted)
 		}
 	}
-	if err := result.write(con.out, c.JSON); err != nil {
+	text := fmt.Sprintf("deleted %d expired records", result.Deleted)
+	if c.DryRun {
+		text = fmt.Sprintf("%d expired records would be deleted", result.Expired)
+	}
+	if err := writeDone(con, c.JSON, result, text); err != nil {
 		return err
 	}
 	return store.Close()
 }
 
-func (c cleared) write(w io.Writer, asJSON bool) error {
-	if asJSON {
-		return json.NewEncoder(w).Encode(c)
+// agree asks whether to delete so many. Of none, nobody on a terminal is asked.
+func (c *clearTokensCommand) agree(ctx context.Context, con *console, n int64) error {
+	if n == 0 && con.terminal() != nil {
+		return nil
 	}
-	text := fmt.Sprintf("deleted %d expired records\n", c.Deleted)
-	if c.DryRun {
-		text = fmt.Sprintf("%d expired records would be deleted\n", c.Expired)
-	}
-	_, err := io.WriteString(w, text)
-	return err
+	return c.confirm(ctx, con, fmt.Sprintf("This deletes %d records that have expired", n))
 }
 
 // A progress says how far something is: by a bar on a terminal, and else by a

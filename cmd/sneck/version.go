@@ -1,16 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 )
 
 // A versionCommand is "sneck version".
-type versionCommand struct {
-	JSON bool `name:"json" help:"Print a JSON object."`
-}
+type versionCommand struct{ jsonFlag }
 
 // Run prints what the program was built from.
 func (c *versionCommand) Run(con *console) error {
@@ -29,15 +26,11 @@ func (c *versionCommand) Run(con *console) error {
 		}
 	}
 	platform := runtime.GOOS + "/" + runtime.GOARCH
-	if c.JSON {
-		return json.NewEncoder(con.out).Encode(map[string]string{
-			"version": version, "revision": revision, "go": runtime.Version(), "platform": platform,
-		})
-	}
 	line := fmt.Sprintf("sneck %s %s %s", version, runtime.Version(), platform)
 	if revision != "" {
 		line += " " + revision
 	}
-	_, err := fmt.Fprintln(con.out, line)
-	return err
+	return writeDone(con, c.JSON, map[string]string{
+		"version": version, "revision": revision, "go": runtime.Version(), "platform": platform,
+	}, line)
 }

@@ -21,10 +21,14 @@ func Unmarshal(data []byte, v any) error {
 	if Deeper(data, MaxDepth) {
 		return errors.New("strictjson: nested too deep")
 	}
-	err := json.Unmarshal(data, v)
+	return redact(json.Unmarshal(data, v))
+}
+
+// redact takes values out of an error: one may be a secret, and its place is
+// enough.
+func redact(err error) error {
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) && semantic.JSONValue != nil {
-		// The offending value may be a secret; its place is enough.
 		redacted := *semantic
 		redacted.JSONValue = nil
 		return &redacted

@@ -307,14 +307,16 @@ func TestKeyboardOnly(t *testing.T) {
 // tabThrough presses the tabulator until it has been everywhere.
 func (b *tab) tabThrough(name string) {
 	b.t.Helper()
-	const listen = `(() => { let n = 0; window.stops = [];
-  for (const e of document.querySelectorAll("a[href], button, input:not([type=hidden])"))
-    if (!e.disabled && e.offsetParent !== null) { const stop = n++;
+	const listen = `(() => { let n = 0, parts = 0; window.stops = [];
+  for (const e of document.querySelectorAll("a[href], button, select, textarea, summary, input:not([type=hidden])"))
+    if (!e.disabled && e.checkVisibility()) { const stop = n++; if (e.type === "date") parts += 3;
       e.addEventListener("focus", () => window.stops.push([stop, getComputedStyle(e).outlineStyle])); }
-  document.activeElement.blur(); return n })()`
-	stops := eval[int](b, listen)
-	// One more, because the first may go to the browser.
-	b.do(chromedp.KeyEvent(strings.Repeat(kb.Tab, stops+1)))
+  document.activeElement.blur(); return [n, parts] })()`
+	counted := eval[[2]int](b, listen)
+	stops := counted[0]
+	// One more, because the first may go to the browser; and a date has a day, a
+	// month, a year and a calendar.
+	b.do(chromedp.KeyEvent(strings.Repeat(kb.Tab, stops+counted[1]+1)))
 	seen := map[any]bool{}
 	for _, stop := range eval[[][]any](b, `window.stops`) {
 		seen[stop[0]] = true

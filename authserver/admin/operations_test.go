@@ -1,0 +1,238 @@
+package admin_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/authserver/admin"
+	"github.com/sneckauth/sneck/authserver/audit"
+	"github.com/sneckauth/sneck/scopes"
+)
+
+func TestClientLife(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	settings := admin.ClientSettings{
+		Name: "Notes", Grants: []string{"client_credentials"}, Scope: "notes:read notes:write", Audience: []string{"https://notes.example"},
+	}
+	made, err := w.ops.CreateClient(ctx, admin.NewClient{ID: "app", ClientSettings: settings})
+	require.NoError(t, err)
+	assert.Len(t, made.Secret, authserver.DefaultSecretLength)
+	first := made.Secrets[0].ID
+	want := &admin.Client{
+		ID: "app", ClientSettings: settings, Secrets: []admin.Secret{{ID: first}}, Version: made.Version, Secret: made.Secret,
+	}
+	assert.Equal(t, want, made)
+	assert.Equal(t, []authserver.Event{
+		{Kind: authserver.EventClientCreated, Client: "app", Scopes: scopes.Set{"notes:read", "notes:write"}, By: "olga"},
+	}, w.happened(t))
+	_, err = w.ops.CreateClient(ctx, admin.NewClient{ID: "app", ClientSettings: settings})
+	require.ErrorIs(t, err, admin.ErrExists)
+	_, err = w.ops.CreateClient(ctx, admin.NewClient{ID: "other", ClientSettings: admin.ClientSettings{Scope: "unknown"}})
+	require.ErrorIs(t, err, admin.ErrInvalid)
+
+	want.Secret = ""
+	got, err := w.ops.Client(ctx, "app")
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+
+	settings.Scope = "notes:read"
+	_, err = w.ops.ChangeClient(ctx, "app", "old", settings)
+	require.ErrorIs(t, err, admin.ErrChanged)
+	changed, err := w.ops.ChangeClient(ctx, "app", made.Version, settings)
+	require.NoError(t, err)
+	assert.NotEqual(t, made.Version, changed.Version)
+	want.Scope, want.Version = "notes:read", changed.Version
+	assert.Equal(t, want, changed)
+	assert.Equal(t, []authserver.Event{
+		{Kind: authserver.EventClientChanged, Client: "app", Scopes: scopes.Set{"notes:read"}, By: "olga"},
+	}, w.happened(t))
+
+	// A second secret, and the first one works until it is over.
+	second, err := w.ops.AddSecret(ctx, "app", time.Time{})
+	require.NoError(t, err)
+	assert.Equal(t, admin.Secret{ID: second.ID}, second.Secret)
+	until := epoch.Add(time.Hour)
+	retired, err := w.ops.RetireSecret(ctx, "app", first, until)
+	require.NoError(t, err)
+	assert.Equal(t, []admin.Secret{{ID: first, Expires: until}, {ID: second.ID}}, retired.Secrets)
+	retired, err = w.ops.RetireSecret(ctx, "app", first, time.Time{})
+	require.NoError(t, err)
+	assert.Equal(t, []admin.Secret{{ID: second.ID}}, retired.Secrets)
+	_, err = w.ops.RetireSecret(ctx, "app", second.ID, time.Time{})
+	require.ErrorIs(t, err, admin.ErrInvalid, "it would be public")
+	w.happened(t)
+
+	n, err := w.ops.DeleteClient(ctx, "app")
+	require.NoError(t, err)
+	assert.Zero(t, n)
+	_, err = w.ops.DeleteClient(ctx, "app")
+	require.ErrorIs(t, err, admin.ErrNotFound)
+	assert.Equal(t, []authserver.Event{{Kind: authserver.EventClientDeleted, Client: "app", By: "olga"}}, w.happened(t))
+}
+
+// What is revoked is what was granted. That something was used stays on record,
+// and sessions go on.
+func TestRevokeTokens(t *testing.T) {
+	ctx := t.Context()
+	population := func(w *world) {
+		for _, r := range []authserver.Record{
+			{Kind: authserver.KindAccess, Client: "a", Subject: "a"},
+			{Kind: authserver.KindAccess, Client: "a", Subject: "u1", Family: "f1"},
+			{Kind: authserver.KindRefresh, Client: "a", Subject: "u1", Family: "f1"},
+			{Kind: authserver.KindCode, Client: "a", Subject: "u1", Family: "f2"},
+			{Kind: authserver.KindConsent, Client: "b", Subject: "u1"},
+			{Kind: authserver.KindAccess, Client: "b", Subject: "u2", Family: "f3"},
+			{Kind: "device", Client: "a", Family: "f4"},
+			{Kind: "dpop", Client: "a"},
+			{Kind: "session", Subject: "u1", Family: "session x"},
+			{Kind: "account", Subject: "accounts of this server", Family: "account u1"},
+		} {
+			r.Key = authserver.KeyOf(string(r.Kind) + r.Client + r.Subject)
+			require.NoError(t, w.store.Create(ctx, r))
+		}
+	}
+	w := newWorld(t)
+	population(w)
+	list, err := w.store.List(ctx, authserver.KindRefresh, authserver.Selector{Client: "a"}, authserver.Key{}, 2)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	for _, test := range []struct {
+		which admin.TokenSelector
+		n     int64
+	}{
+		{admin.TokenSelector{Client: "a"}, 5},
+		{admin.TokenSelector{Client: "a", Subject: "u1"}, 3},
+		{admin.TokenSelector{Subject: "u1"}, 4},
+		{admin.TokenSelector{Family: "f1"}, 2},
+		{admin.TokenSelector{Family: "f1", Client: "b"}, 0},
+		{admin.TokenSelector{Family: "account u1"}, 0},
+		{admin.TokenSelector{Subject: "accounts of this server"}, 0},
+		{admin.TokenSelector{ID: list[0].TokenID(), Client: "a"}, 2},
+	} {
+		w := newWorld(t)
+		population(w)
+		n, err := w.ops.RevokeTokens(ctx, test.which)
+		require.NoError(t, err)
+		assert.Equal(t, test.n, n, test.which)
+		events := w.happened(t)
+		require.Len(t, events, 1)
+		assert.Equal(t, test.n, events[0].Count)
+		for _, name := range []string{"dpopa", "sessionu1", "accountaccounts of this server"} {
+			_, err := w.store.Get(ctx, authserver.KeyOf(name))
+			require.NoError(t, err, "%s after %v", name, test.which)
+		}
+	}
+}
+
+// Of those who change a client at the same time each sees what it changes:
+// nothing is lost.
+func TestParallelCallers(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(t)
+	made := w.ask(t, token, "POST", "clients", `{"client_id":"app"}`)
+	require.Equal(t, http.StatusCreated, made.Code)
+	statuses := make([]int, 8)
+	var added atomic.Int32
+	var group sync.WaitGroup
+	for i := range statuses {
+		group.Go(func() {
+			if w.ask(t, token, "POST", "clients/app/secrets", "{}").Code == http.StatusCreated {
+				added.Add(1)
+			}
+			r := httptest.NewRequestWithContext(t.Context(), "PUT", admin.Path+"clients/app", strings.NewReader(`{"client_name":"`+strconv.Itoa(i)+`"}`))
+			r.Header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}, "If-Match": {made.Header().Get("ETag")}}
+			statuses[i] = w.serve(r).Code
+		})
+	}
+	group.Wait()
+	client, err := w.ops.Client(t.Context(), "app")
+	require.NoError(t, err)
+	assert.Len(t, client.Secrets, 1+int(added.Load()))
+	changed := 0
+	for _, status := range statuses {
+		if status == http.StatusOK {
+			changed++
+		} else {
+			assert.Equal(t, http.StatusPreconditionFailed, status)
+		}
+	}
+	assert.LessOrEqual(t, changed, 1)
+}
+
+// Two servers on one store, as far as they know of each other.
+func TestParallelServers(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	_, err := w.ops.CreateClient(ctx, admin.NewClient{ID: "app"})
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	for range 8 {
+		other, err := admin.New(admin.Config{Server: w.server, Store: w.store, Clients: w.store})
+		require.NoError(t, err)
+		group.Go(func() {
+			_, err := other.AddSecret(ctx, "app", time.Time{})
+			assert.NoError(t, err)
+		})
+	}
+	group.Wait()
+	client, err := w.ops.Client(ctx, "app")
+	require.NoError(t, err)
+	assert.Len(t, client.Secrets, 9)
+}
+
+// A change that can not be recorded is told, and what only the answer would
+// have held is taken back.
+func TestNotRecorded(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	ops, err := admin.New(admin.Config{
+		Server: w.server, Store: w.store, Clients: w.store,
+		Record: func(context.Context, authserver.Event) error { return errors.New("disk full") },
+	})
+	require.NoError(t, err)
+	_, err = ops.CreateClient(ctx, admin.NewClient{ID: "app"})
+	require.ErrorIs(t, err, admin.ErrNotRecorded)
+	_, err = ops.Client(ctx, "app")
+	require.ErrorIs(t, err, admin.ErrNotFound)
+	_, err = ops.Keys(ctx)
+	require.ErrorIs(t, err, admin.ErrAbsent)
+	_, err = ops.AuditSearch(ctx, audit.Query{}, "", 1)
+	require.ErrorIs(t, err, admin.ErrAbsent)
+	_, _, err = ops.Accounts(ctx, "", "", 1)
+	require.ErrorIs(t, err, admin.ErrAbsent)
+	_, err = admin.New(admin.Config{})
+	require.EqualError(t, err, "admin: Server is missing\nadmin: Store or Clients is missing (hint: those of the server)")
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"client_id":"a","scope":"b","jwks":{"keys":[]},"expires":"2030-01-01T00:00:00Z"}`))
+	f.Add([]byte(`{"client_name":null,"grant_types":["a"],"access_token_expire_seconds":9}`))
+	f.Add([]byte(`{"a":{"a":{"a":[[[[`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		n, err := admin.DecodeClient(data)
+		if err != nil {
+			return
+		}
+		text, err := json.Marshal(n)
+		require.NoError(t, err)
+		again, err := admin.DecodeClient(text)
+		require.NoError(t, err, "%s", text)
+		once, err := json.Marshal(again)
+		require.NoError(t, err)
+		require.Equal(t, string(text), string(once))
+	})
+}

@@ -1,0 +1,103 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/sneckauth/sneck/authserver"
+)
+
+// A Secret is a client secret, without itself.
+type Secret struct {
+	// ID names the secret among those of the client. It changes if the server
+	// hashes the secret in a better way.
+	ID string `json:"id"`
+	// Expires is the first moment it is no longer accepted; zero for never.
+	Expires time.Time `json:"expires,omitzero"`
+	// Expired says that this moment has come.
+	Expired bool `json:"expired"`
+}
+
+// A NewSecret is a secret that was made.
+type NewSecret struct {
+	Secret
+	// Value is the secret itself, which is in no other answer.
+	Value string `json:"client_secret"`
+}
+
+// maxSecrets is how many secrets a client may have at a time: each is looked
+// at when it authenticates.
+const maxSecrets = 10
+
+func secretOf(s authserver.Secret, now time.Time) Secret {
+	// What is hashed is no secret itself, but is not shown either.
+	sum := sha256.Sum256([]byte("name of a secret: " + s.Hash + s.Sealed))
+	v := Secret{ID: hex.EncodeToString(sum[:8]), Expired: !s.Expires.IsZero() && !now.Before(s.Expires)}
+	if !s.Expires.IsZero() {
+		v.Expires = s.Expires.UTC()
+	}
+	return v
+}
+
+// AddSecret makes a further secret for a client, and drops those that have
+// expired: so a client gets another secret without ever being without one that
+// works. A zero expires means never.
+func (o *Operations) AddSecret(ctx context.Context, id string, expires time.Time) (*NewSecret, error) {
+	if err := o.expires(expires); err != nil {
+		return nil, err
+	}
+	made := new(NewSecret)
+	_, err := o.change(ctx, id, "", "secret added", func(c *authserver.Client) error {
+		if c.Public() || !usesSecret(c.AuthMethod) {
+			return refuse(ErrInvalid, "client %q does not authenticate by a secret (hint: token_endpoint_auth_method)", id)
+		}
+		now := o.config.Now()
+		c.Secrets = slices.DeleteFunc(slices.Clone(c.Secrets), func(s authserver.Secret) bool { return secretOf(s, now).Expired })
+		if len(c.Secrets) >= maxSecrets {
+			return refuse(ErrInvalid, "client %q has %d secrets (hint: retire one first)", id, maxSecrets)
+		}
+		complete, plain, err := o.config.Server.NewClient(ctx, *c, true)
+		if err != nil {
+			return invalid(err)
+		}
+		last := &complete.Secrets[len(complete.Secrets)-1]
+		last.Expires = expires
+		*made = NewSecret{secretOf(*last, now), plain}
+		*c = *complete
+		return nil
+	})
+	// A secret that is not on record works all the same.
+	if err != nil && !errors.Is(err, ErrNotRecorded) {
+		return nil, err
+	}
+	return made, err
+}
+
+// RetireSecret ends a secret of a client: at a moment in the future, or at once
+// if that is zero. The last one can not be ended at once.
+func (o *Operations) RetireSecret(ctx context.Context, id, secret string, at time.Time) (*Client, error) {
+	if err := o.expires(at); err != nil {
+		return nil, err
+	}
+	return o.change(ctx, id, "", "secret retired", func(c *authserver.Client) error {
+		now := o.config.Now()
+		i := slices.IndexFunc(c.Secrets, func(s authserver.Secret) bool { return secretOf(s, now).ID == secret })
+		switch {
+		case i < 0:
+			return refuse(ErrNotFound, "client %q has no secret %q (hint: read it again)", id, secret)
+		case at.IsZero() && len(c.Secrets) == 1:
+			return refuse(ErrInvalid, "client %q has no other secret (hint: add one first, or delete the client)", id)
+		}
+		c.Secrets = slices.Clone(c.Secrets)
+		if at.IsZero() {
+			c.Secrets = slices.Delete(c.Secrets, i, i+1)
+		} else {
+			c.Secrets[i].Expires = at
+		}
+		return nil
+	})
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/authserver/admin"
+	"github.com/sneckauth/sneck/authserver/admin/ui"
+)
+
+// pagesURL returns the URL of the pages for administrators, and "" if there can
+// be none.
+func (s *adminSettings) pagesURL(l net.Listener) string {
+	if s.AdminURL == "" && loopback(l) {
+		return "http://" + l.Addr().String()
+	}
+	return s.AdminURL
+}
+
+// wrongPagesURL returns what is wrong with a URL for pages. Passwords and cookies
+// never cross a network without TLS.
+func wrongPagesURL(at string) string {
+	if at == "" {
+		return ""
+	}
+	u, err := url.Parse(at)
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return "is not the URL of pages (hint: such as https://admin.example.com)"
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return "is not https (hint: http is for this machine only)"
+	}
+	return ""
+}
+
+// attachPages adds the pages for administrators, in the manner of those for
+// people, if the server has such.
+func (a *administration) attachPages(set *serverSettings, config *authserver.Config, store database, record recordFunc) error {
+	if a == nil || !set.Pages {
+		return nil
+	}
+	at := set.pagesURL(a.listener)
+	if at == "" {
+		config.Logger.Info("there are no pages for administrators", "cause", "--admin-url is missing, and others reach --admin-listen")
+		return nil
+	}
+	site, err := ui.New(ui.Config{Operations: a.ops, Pages: set.pageSettings.config(at, config, store, record)})
+	if err != nil {
+		return usageError(err, "sneck serve --help")
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", site)
+	mux.Handle(admin.Path, a.handler)
+	a.handler, a.pages = mux, at+ui.Path
+	return nil
+}

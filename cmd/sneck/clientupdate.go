@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"time"
+
+	"github.com/sneckauth/sneck/authserver/admin"
+)
+
+// An updateClientCommand is "sneck client update".
+type updateClientCommand struct {
+	oneClientFlags
+	clientFields
+}
+
+// Help is printed below the flags.
+func (*updateClientCommand) Help() string {
+	return `What is given replaces what there was, lists as a whole; what is empty is taken
+away. Secrets stay as they are: see "sneck client secret". A running server
+notices at once. Tokens that were issued already stay as they are.
+
+Examples:
+
+    sneck client update app --data ./data --scope "notes:read notes:write" --token-ttl 5m
+    sneck client update app --data ./data --name "" --no-dpop-bound
+    sneck client update app --data ./data --grant client_credentials --grant refresh_token
+`
+}
+
+const (
+	// maxTries is how often a client is changed if others do so all the time.
+	maxTries = 20
+	// retryPause is how long others may have the time to finish, at least.
+	// Stores answer with what they have read for a tenth of a second.
+	retryPause = 120 * time.Millisecond
+)
+
+// Run changes the client. If somebody else has done so meanwhile, what is said
+// is applied to what they have made of it.
+func (c *updateClientCommand) Run(ctx context.Context, con *console) error {
+	if reflect.ValueOf(c.clientFields).IsZero() {
+		return usageError(errors.New("nothing is to be changed"), "sneck client update --help lists what can be")
+	}
+	return c.of(ctx, con, func(o *operator, client *admin.Client) error {
+		for try := 1; ; try++ {
+			settings := client.ClientSettings
+			if err := c.apply(&settings); err != nil {
+				return err
+			}
+			changed, err := o.ChangeClient(ctx, c.ID, client.Version, settings)
+			switch {
+			case err == nil:
+				return writeRecord(con, c.JSON, changed, clientTable(changed))
+			case !errors.Is(err, admin.ErrChanged) || try == maxTries:
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(retryPause + rand.N(retryPause)):
+			}
+			if client, err = o.client(ctx, c.ID); err != nil {
+				return err
+			}
+		}
+	})
+}

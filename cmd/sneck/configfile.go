@@ -1,0 +1,78 @@
+package main
+
+import (
+	"io"
+	"os"
+	"slices"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sneckauth/sneck/cmd/internal/settings"
+)
+
+const configVariable = "SNECK_CONFIG"
+
+// A configFlag names the file with settings.
+type configFlag struct {
+	Config string `from:"SNECK_CONFIG" placeholder:"FILE" help:"YAML file with settings ($$SNECK_CONFIG)."`
+}
+
+// sources returns where settings are said, with the file read.
+func (f configFlag) sources(env func(string) string, flags *settings.Flags) (settings.Sources, error) {
+	s := settings.Sources{File: f.Config, Env: env, Flags: flags.Said()}
+	if f.Config == "" {
+		return s, nil
+	}
+	data, err := readConfig(f.Config)
+	if err != nil {
+		return s, usageError(err, "look at --config")
+	}
+	s.Data = data
+	return s, nil
+}
+
+// maxConfig is one byte more than what a file with settings may have.
+const maxConfig = 4<<20 + 1
+
+func readConfig(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxConfig))
+}
+
+// configOf returns the file with settings for a command: that of its --config,
+// or of the environment.
+func configOf(ctx *kong.Context, env func(string) string) string {
+	for _, flag := range ctx.Flags() {
+		if flag.Name != "config" {
+			continue
+		}
+		if path, _ := ctx.FlagValue(flag).(string); path != "" {
+			return path
+		}
+	}
+	return env(configVariable)
+}
+
+// fromFile returns what a file says of the server's setting that has a
+// variable; nil if there is no such setting, or the file has none.
+func fromFile(path, variable string) (any, error) {
+	list := settings.Of(serverSettings{})
+	i := slices.IndexFunc(list, func(s settings.Setting) bool { return slices.Contains(s.Variables, variable) })
+	if path == "" || i < 0 {
+		return nil, nil
+	}
+	data, err := readConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	var set serverSettings
+	l, err := settings.Load(&set, settings.Sources{File: path, Data: data})
+	if err != nil || !l.Said(list[i].Key) {
+		return nil, err
+	}
+	return settings.Text(list[i].Value(&set)), nil
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/sneckauth/sneck/adapter/yaml"
+	"github.com/sneckauth/sneck/cmd/internal/proxy"
+)
+
+// A guardService is a guard in front of a service, ready to serve.
+type guardService struct {
+	handler http.Handler
+	routes  *yaml.File // nil if there is none to follow
+	ending  atomic.Bool
+}
+
+// service returns the guard in front of the upstream, or nil after a mistake.
+// The error has those in the file with routes.
+func (b *guardBuilder) service() (*guardService, error) {
+	proxies := b.trusted()
+	if b.Mode == "forward-auth" {
+		b.useless("if mode is forward-auth", map[string]bool{"upstream": b.Upstream != "", "upstream_host": b.UpstreamHost != ""})
+		if b.Convention == "" {
+			b.wrong("is missing, by which the proxy says what was asked for (hint: x-forwarded for Traefik and Caddy, x-original for nginx, path for Envoy)", "forward_auth_request")
+		}
+		if len(b.Proxies) == 0 {
+			b.wrong("is missing: nobody else is answered (hint: trusted_proxies: [127.0.0.1])", "trusted_proxies")
+		}
+	} else {
+		b.useless("if mode is proxy", map[string]bool{"forward_auth_request": b.Convention != ""})
+	}
+	share := b.share()
+	g := b.guard(b.remembering(b.verifier(), share), share, proxies)
+	rules, file, err := b.table(g)
+	answer := http.Handler(nil)
+	if b.Mode == "forward-auth" {
+		answer = &proxy.ForwardAuth{
+			Guard: g, Rules: rules, Convention: proxy.Convention(b.Convention), Trusted: proxies,
+			ForwardToken: b.ForwardToken, Logger: b.logger,
+		}
+	} else if p := b.proxy(proxies); p != nil && rules != nil {
+		answer = rules.Wrap(p)
+	}
+	if b.flawed || err != nil {
+		return nil, err
+	}
+	s := &guardService{routes: file}
+	var access *slog.Logger
+	if b.AccessLog {
+		access = b.logger
+	}
+	if b.Resource != "" {
+		answer = proxy.Beside(g.Metadata(), answer)
+	}
+	s.handler = proxy.Watch(answer, b.IdleTimeout, access)
+	return s, err
+}
+
+// proxy returns what passes requests on; nil after a mistake.
+func (b *guardBuilder) proxy(proxies []netip.Prefix) *proxy.Proxy {
+	if b.Upstream == "" {
+		b.wrong("is missing (hint: upstream: http://127.0.0.1:3000)", "upstream")
+		return nil
+	}
+	u := b.upstream()
+	if u == nil {
+		return nil
+	}
+	p, err := proxy.New(proxy.Config{
+		Upstream: u, Host: b.UpstreamHost, ForwardToken: b.ForwardToken, Trusted: proxies,
+		ConnectTimeout: b.ConnectTimeout, ResponseTimeout: b.ResponseTimeout, Logger: b.logger,
+	})
+	if err != nil {
+		b.wrong(err.Error(), "upstream")
+		return nil
+	}
+	b.closing(p.Close)
+	return p
+}
+
+// serve serves until ctx is done, and then lets requests under way end.
+// Upgraded connections are cut off in the end.
+func (s *guardService) serve(ctx context.Context, l net.Listener, logger *slog.Logger) error {
+	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	context.AfterFunc(ctx, func() { s.ending.Store(true) })
+	server := newHTTPServer(s.handler, logger)
+	server.ReadTimeout = 0 // proxy.Watch bounds what is idle, not what is long
+	server.BaseContext = func(net.Listener) context.Context { return requests }
+	return serveUntil(ctx, server, l)
+}
+
+// health answers at another address whether the guard runs, and whether it
+// takes requests, until it is closed. Neither depends on the authorization
+// server: without it, what is remembered still serves.
+func (s *guardService) health(ctx context.Context, address string, logger *slog.Logger) (io.Closer, error) {
+	if address == "" {
+		return io.NopCloser(nil), nil
+	}
+	l, err := listen(ctx, "health_listen", address)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if s.ending.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, "ending")
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	server := newHTTPServer(mux, logger)
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("no answers about health any more", "cause", err)
+		}
+	}()
+	logger.Info("listening for questions about health", "address", l.Addr().String())
+	return server, nil
+}
