@@ -12,6 +12,7 @@ require (
 require (
 	github.com/go-json-experiment/json v1.27.2 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/crypto v0.59.0 // indirect
 )
 
 replace github.com/sneckauth/sneck => ../..
