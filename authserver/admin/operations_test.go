@@ -74,6 +74,17 @@ func TestClientLife(t *testing.T) {
 	assert.Equal(t, []admin.Secret{{ID: second.ID}}, retired.Secrets)
 	_, err = w.ops.RetireSecret(ctx, "app", second.ID, time.Time{})
 	require.ErrorIs(t, err, admin.ErrInvalid, "it would be public")
+
+	// One that has expired does not stand in for the last that works.
+	third, err := w.ops.AddSecret(ctx, "app", w.now.Add(time.Minute))
+	require.NoError(t, err)
+	w.happened(t)
+	w.now = w.now.Add(time.Hour)
+	_, err = w.ops.RetireSecret(ctx, "app", second.ID, time.Time{})
+	require.ErrorIs(t, err, admin.ErrInvalid, "nothing would work")
+	retired, err = w.ops.RetireSecret(ctx, "app", third.ID, time.Time{})
+	require.NoError(t, err)
+	assert.Equal(t, []admin.Secret{{ID: second.ID}}, retired.Secrets)
 	w.happened(t)
 
 	n, err := w.ops.DeleteClient(ctx, "app")
