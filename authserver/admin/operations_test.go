@@ -229,6 +229,41 @@ func TestNotRecorded(t *testing.T) {
 	require.EqualError(t, err, "admin: Server is missing\nadmin: Store or Clients is missing (hint: those of the server)")
 }
 
+// A failingScopes is a backend that does not answer once it has failed.
+type failingScopes struct {
+	scopes.Backend
+	failed atomic.Bool
+}
+
+func (f *failingScopes) All(ctx context.Context) ([]scopes.Described, error) {
+	if f.failed.Load() {
+		return nil, errors.New("dial scopes.internal: refused")
+	}
+	return f.Backend.All(ctx)
+}
+
+// That the scopes are not known at the moment is no mistake of who asks, and
+// its cause is not for them.
+func TestScopesUnavailable(t *testing.T) {
+	ctx, store, backend := t.Context(), authserver.NewMemory(), &failingScopes{Backend: scopes.Static{}}
+	server, err := authserver.New(authserver.Config{Issuer: issuer, Store: store, Clients: store, Scopes: backend})
+	require.NoError(t, err)
+	ops, err := admin.New(admin.Config{Server: server, Store: store, Clients: store})
+	require.NoError(t, err)
+	_, err = ops.CreateClient(ctx, admin.NewClient{ID: "app"})
+	require.NoError(t, err)
+	backend.failed.Store(true)
+	for name, do := range map[string]func() error{
+		"create": func() error { _, err := ops.CreateClient(ctx, admin.NewClient{ID: "other"}); return err },
+		"change": func() error { _, err := ops.ChangeClient(ctx, "app", "", admin.ClientSettings{}); return err },
+		"secret": func() error { _, err := ops.AddSecret(ctx, "app", time.Time{}); return err },
+	} {
+		err := do()
+		require.ErrorContains(t, err, "scopes.internal", name)
+		require.NotErrorIs(t, err, admin.ErrInvalid, name)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"client_id":"a","scope":"b","jwks":{"keys":[]},"expires":"2030-01-01T00:00:00Z"}`))
 	f.Add([]byte(`{"client_name":null,"grant_types":["a"],"access_token_expire_seconds":9}`))

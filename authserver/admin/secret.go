@@ -62,7 +62,7 @@ func (o *Operations) AddSecret(ctx context.Context, id string, expires time.Time
 		}
 		complete, plain, err := o.config.Server.NewClient(ctx, *c, true)
 		if err != nil {
-			return invalid(err)
+			return clientError(err)
 		}
 		last := &complete.Secrets[len(complete.Secrets)-1]
 		last.Expires = expires
