@@ -186,7 +186,8 @@ func methodNotAllowed(w http.ResponseWriter, allow string) error {
 // NewClient completes and checks a client that is about to be registered: it
 // makes up an ID if there is none and, unless secret is false, a secret, which
 // it returns and which is not kept anywhere. Whoever calls it stores the
-// client.
+// client. An [Error] with status 503 says that the scopes are not known at the
+// moment, any other error what is wrong with the client.
 func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client, string, error) {
 	if c.ID == "" {
 		c.ID = s.config.ClientID()
@@ -220,7 +221,7 @@ func (s *Server) NewClient(ctx context.Context, c Client, secret bool) (*Client,
 func (s *Server) checkScopes(ctx context.Context, c *Client) error {
 	all, err := s.allScopes(ctx)
 	if err != nil {
-		return err
+		return unavailable(err)
 	}
 	unknown := c.Scopes.Without(all)
 	if len(unknown) == 0 {
@@ -228,7 +229,7 @@ func (s *Server) checkScopes(ctx context.Context, c *Client) error {
 	}
 	available, err := s.config.Scopes.Available(ctx, scopes.Request{ClientID: c.ID, Registered: c.Scopes})
 	if err != nil {
-		return fmt.Errorf("authserver: ask for available scopes: %w", err)
+		return unavailable(fmt.Errorf("ask for available scopes: %w", err))
 	}
 	if unknown = unknown.Without(available); len(unknown) > 0 {
 		return fmt.Errorf("authserver: client %q: Scopes %q are not among the server's %q", c.ID, []string(unknown), []string(all))

@@ -21,10 +21,10 @@ const Path = "/admin/api/v1/"
 // concurrent use.
 //
 // Whoever asks needs a bearer token of the server itself, as RFC 6750 has it:
-// with authserver.AdminScope, meant for the server's issuer, not bound to a
-// key, and of a client that may still have the scope. If it acts for a person,
-// that one's account must be an administrator's. Cookies mean nothing, and
-// other origins get no permission, so a browser can not be made to ask.
+// with authserver.AdminScope, meant for the server's issuer alone, not bound
+// to a key, and of a client that may still have the scope. If it acts for a
+// person, that one's account must be an administrator's. Cookies mean nothing,
+// and other origins get no permission, so a browser can not be made to ask.
 //
 // It belongs on a listener of its own, that not everybody reaches.
 type API struct {
@@ -88,9 +88,9 @@ func (a *API) authorize(r *http.Request) (by string, err error) {
 		return "", invalidToken("the token is not known, has expired or was revoked (hint: get a new one)")
 	case err != nil:
 		return "", err
-	case !slices.Contains(t.Audience, config.Server.Issuer()):
+	case !slices.Equal(t.Audience, []string{config.Server.Issuer()}):
 		// Whoever else it was shown to could come with it.
-		return "", invalidToken("the token is not meant for this server (hint: ask for its issuer as the resource)")
+		return "", invalidToken("the token is not meant for this server alone (hint: ask for its issuer as the only resource)")
 	case t.Confirmation != nil:
 		return "", invalidToken("the token is bound to a key, which can not be proved here (hint: get one without)")
 	}

@@ -69,6 +69,7 @@ func TestWhoMayAsk(t *testing.T) {
 		}))
 		return issued
 	}
+	toBoth := w.tokenOf(t, "both", scopes.Set{authserver.AdminScope}, issuer, "https://notes.example")
 	gone := w.tokenOf(t, "gone", scopes.Set{authserver.AdminScope}, issuer)
 	require.NoError(t, w.store.DeleteClient(t.Context(), "gone"))
 	demoted := w.tokenOf(t, "demoted", scopes.Set{authserver.AdminScope}, issuer)
@@ -89,7 +90,9 @@ func TestWhoMayAsk(t *testing.T) {
 		{"wrong scope", "Bearer " + w.tokenOf(t, "reader", scopes.Set{"notes:read"}, issuer),
 			forbidden("the token does not have the scope sneck:admin (hint: ask for it by name)")},
 		{"other audience", "Bearer " + w.tokenOf(t, "elsewhere", scopes.Set{authserver.AdminScope}, "https://notes.example"),
-			refused(401, "the token is not meant for this server (hint: ask for its issuer as the resource)", "Www-Authenticate", challenge+`, error="invalid_token"`)},
+			refused(401, "the token is not meant for this server alone (hint: ask for its issuer as the only resource)", "Www-Authenticate", challenge+`, error="invalid_token"`)},
+		{"one more audience", "Bearer " + toBoth,
+			refused(401, "the token is not meant for this server alone (hint: ask for its issuer as the only resource)", "Www-Authenticate", challenge+`, error="invalid_token"`)},
 		{"bound to a key", "Bearer " + forPerson(accounts["alice"], `{"cnf":{"jkt":"x"}}`),
 			refused(401, "the token is bound to a key, which can not be proved here (hint: get one without)", "Www-Authenticate", challenge+`, error="invalid_token"`)},
 		{"deleted client", "Bearer " + gone,

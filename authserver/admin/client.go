@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -127,7 +128,7 @@ func (o *Operations) CreateClient(ctx context.Context, n NewClient) (*Client, er
 	}
 	complete, secret, err := o.config.Server.NewClient(ctx, c, !n.Public && usesSecret(n.AuthMethod))
 	if err != nil {
-		return nil, invalid(err)
+		return nil, clientError(err)
 	}
 	switch err := o.config.Clients.CreateClient(ctx, complete); {
 	case errors.Is(err, authserver.ErrExists):
@@ -142,6 +143,15 @@ func (o *Operations) CreateClient(ctx context.Context, n NewClient) (*Client, er
 	v := o.view(complete)
 	v.Secret = secret
 	return v, nil
+}
+
+// clientError tells a mistake in a client from that it could not be checked.
+func clientError(err error) error {
+	var failed *authserver.Error
+	if errors.As(err, &failed) && failed.Status == http.StatusServiceUnavailable {
+		return fmt.Errorf("admin: check a client: %w", err)
+	}
+	return invalid(err)
 }
 
 // usesSecret reports whether a client that authenticates so has a secret.
@@ -184,7 +194,7 @@ func (o *Operations) change(ctx context.Context, id, expected, reason string, ed
 		}
 		complete, _, err := o.config.Server.NewClient(ctx, changed, false)
 		if err != nil {
-			return nil, invalid(err)
+			return nil, clientError(err)
 		}
 		now, err := o.replace(ctx, before, complete)
 		switch {

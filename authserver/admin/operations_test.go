@@ -74,6 +74,17 @@ func TestClientLife(t *testing.T) {
 	assert.Equal(t, []admin.Secret{{ID: second.ID}}, retired.Secrets)
 	_, err = w.ops.RetireSecret(ctx, "app", second.ID, time.Time{})
 	require.ErrorIs(t, err, admin.ErrInvalid, "it would be public")
+
+	// One that has expired does not stand in for the last that works.
+	third, err := w.ops.AddSecret(ctx, "app", w.now.Add(time.Minute))
+	require.NoError(t, err)
+	w.happened(t)
+	w.now = w.now.Add(time.Hour)
+	_, err = w.ops.RetireSecret(ctx, "app", second.ID, time.Time{})
+	require.ErrorIs(t, err, admin.ErrInvalid, "nothing would work")
+	retired, err = w.ops.RetireSecret(ctx, "app", third.ID, time.Time{})
+	require.NoError(t, err)
+	assert.Equal(t, []admin.Secret{{ID: second.ID}}, retired.Secrets)
 	w.happened(t)
 
 	n, err := w.ops.DeleteClient(ctx, "app")
@@ -216,6 +227,41 @@ func TestNotRecorded(t *testing.T) {
 	require.ErrorIs(t, err, admin.ErrAbsent)
 	_, err = admin.New(admin.Config{})
 	require.EqualError(t, err, "admin: Server is missing\nadmin: Store or Clients is missing (hint: those of the server)")
+}
+
+// A failingScopes is a backend that does not answer once it has failed.
+type failingScopes struct {
+	scopes.Backend
+	failed atomic.Bool
+}
+
+func (f *failingScopes) All(ctx context.Context) ([]scopes.Described, error) {
+	if f.failed.Load() {
+		return nil, errors.New("dial scopes.internal: refused")
+	}
+	return f.Backend.All(ctx)
+}
+
+// That the scopes are not known at the moment is no mistake of who asks, and
+// its cause is not for them.
+func TestScopesUnavailable(t *testing.T) {
+	ctx, store, backend := t.Context(), authserver.NewMemory(), &failingScopes{Backend: scopes.Static{}}
+	server, err := authserver.New(authserver.Config{Issuer: issuer, Store: store, Clients: store, Scopes: backend})
+	require.NoError(t, err)
+	ops, err := admin.New(admin.Config{Server: server, Store: store, Clients: store})
+	require.NoError(t, err)
+	_, err = ops.CreateClient(ctx, admin.NewClient{ID: "app"})
+	require.NoError(t, err)
+	backend.failed.Store(true)
+	for name, do := range map[string]func() error{
+		"create": func() error { _, err := ops.CreateClient(ctx, admin.NewClient{ID: "other"}); return err },
+		"change": func() error { _, err := ops.ChangeClient(ctx, "app", "", admin.ClientSettings{}); return err },
+		"secret": func() error { _, err := ops.AddSecret(ctx, "app", time.Time{}); return err },
+	} {
+		err := do()
+		require.ErrorContains(t, err, "scopes.internal", name)
+		require.NotErrorIs(t, err, admin.ErrInvalid, name)
+	}
 }
 
 func FuzzDecode(f *testing.F) {

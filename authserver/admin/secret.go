@@ -62,7 +62,7 @@ func (o *Operations) AddSecret(ctx context.Context, id string, expires time.Time
 		}
 		complete, plain, err := o.config.Server.NewClient(ctx, *c, true)
 		if err != nil {
-			return invalid(err)
+			return clientError(err)
 		}
 		last := &complete.Secrets[len(complete.Secrets)-1]
 		last.Expires = expires
@@ -78,19 +78,25 @@ func (o *Operations) AddSecret(ctx context.Context, id string, expires time.Time
 }
 
 // RetireSecret ends a secret of a client: at a moment in the future, or at once
-// if that is zero. The last one can not be ended at once.
+// if that is zero. The last one that works can not be ended at once.
 func (o *Operations) RetireSecret(ctx context.Context, id, secret string, at time.Time) (*Client, error) {
 	if err := o.expires(at); err != nil {
 		return nil, err
 	}
 	return o.change(ctx, id, "", "secret retired", func(c *authserver.Client) error {
 		now := o.config.Now()
+		working := 0
+		for _, s := range c.Secrets {
+			if !secretOf(s, now).Expired {
+				working++
+			}
+		}
 		i := slices.IndexFunc(c.Secrets, func(s authserver.Secret) bool { return secretOf(s, now).ID == secret })
 		switch {
 		case i < 0:
 			return refuse(ErrNotFound, "client %q has no secret %q (hint: read it again)", id, secret)
-		case at.IsZero() && len(c.Secrets) == 1:
-			return refuse(ErrInvalid, "client %q has no other secret (hint: add one first, or delete the client)", id)
+		case at.IsZero() && (len(c.Secrets) == 1 || working == 1 && !secretOf(c.Secrets[i], now).Expired):
+			return refuse(ErrInvalid, "client %q has no other secret that works (hint: add one first, or delete the client)", id)
 		}
 		c.Secrets = slices.Clone(c.Secrets)
 		if at.IsZero() {

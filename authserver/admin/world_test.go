@@ -97,10 +97,10 @@ func (w *world) token(t *testing.T) string {
 }
 
 // tokenOf registers a client if there is none, and returns its token.
-func (w *world) tokenOf(t *testing.T, id string, set scopes.Set, audience string) string {
+func (w *world) tokenOf(t *testing.T, id string, set scopes.Set, audience ...string) string {
 	t.Helper()
 	c, secret, err := w.server.NewClient(t.Context(), authserver.Client{
-		ID: id, Grants: []string{authserver.GrantClientCredentials}, Scopes: set, Audience: []string{audience},
+		ID: id, Grants: []string{authserver.GrantClientCredentials}, Scopes: set, Audience: audience,
 	}, true)
 	require.NoError(t, err)
 	require.NoError(t, w.store.PutClient(t.Context(), c))

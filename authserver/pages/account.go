@@ -423,21 +423,27 @@ func (a *Accounts) SetPassword(ctx context.Context, id, password, keep string) e
 	return a.endSessions(ctx, id, keep)
 }
 
-// endSessions ends the sessions of an account but for one.
+// endSessions ends the sessions of an account but for one: all that there are,
+// as whoever knows a password can begin any number.
 func (a *Accounts) endSessions(ctx context.Context, id, keep string) error {
-	sessions, err := list(ctx, a.store, kindSession, authserver.Selector{Subject: id}, maxRecords)
-	if err != nil {
-		return err
-	}
-	for _, r := range sessions {
-		if r.Family == keep {
-			continue
+	for after := (authserver.Key{}); ; {
+		sessions, err := a.store.List(ctx, kindSession, authserver.Selector{Subject: id}, after, maxList)
+		if err != nil {
+			return fmt.Errorf("pages: list records: %w", err)
 		}
-		if _, err := a.store.Revoke(ctx, authserver.Selector{Key: r.Key}); err != nil {
-			return fmt.Errorf("pages: end a session: %w", err)
+		for _, r := range sessions {
+			if after = r.Key; r.Family == keep {
+				continue
+			}
+			// By family, as it may have been renewed since it was listed.
+			if _, err := a.store.Revoke(ctx, authserver.Selector{Family: r.Family, Subject: id}); err != nil {
+				return fmt.Errorf("pages: end a session: %w", err)
+			}
+		}
+		if len(sessions) < maxList {
+			return nil
 		}
 	}
-	return nil
 }
 
 // Delete deletes an account and revokes everything that was issued for it. It

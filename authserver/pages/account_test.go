@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,61 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/pages"
 )
+
+// A renewing store has sessions that are renewed while they are listed.
+type renewing struct {
+	*authserver.Memory
+	renew func(authserver.Record)
+}
+
+func (r renewing) List(ctx context.Context, kind authserver.Kind, which authserver.Selector, after authserver.Key, limit int) ([]authserver.Record, error) {
+	list, err := r.Memory.List(ctx, kind, which, after, limit)
+	if kind == "session" {
+		for _, record := range list {
+			r.renew(record)
+		}
+	}
+	return list, err
+}
+
+// Who is signed out everywhere is, however often somebody has signed in, and
+// whatever browsers do meanwhile.
+func TestSignedOutEverywhere(t *testing.T) {
+	ctx, m := t.Context(), authserver.NewMemory()
+	store := renewing{m, func(r authserver.Record) {
+		renewed := r
+		renewed.Key = authserver.KeyOf(r.Family + " renewed")
+		if r.Key == renewed.Key || !r.Spent.IsZero() {
+			return
+		}
+		_, err := m.Spend(ctx, authserver.Spend{Key: r.Key, Now: epoch, Grace: time.Minute, Yield: []authserver.Record{renewed}})
+		require.NoError(t, err)
+	}}
+	accounts, err := pages.NewAccounts(store, func() time.Time { return epoch })
+	require.NoError(t, err)
+	alice, err := accounts.Create(ctx, "alice", password)
+	require.NoError(t, err)
+	keep := "session 7"
+	for _, end := range []func() error{
+		func() error { return accounts.EndSessions(ctx, alice.ID) },
+		func() error { return accounts.SetPassword(ctx, alice.ID, "a second password", keep) },
+	} {
+		for i := range 2500 {
+			family := "session " + strconv.Itoa(i)
+			require.NoError(t, m.Create(ctx, authserver.Record{
+				Key: authserver.KeyOf(family), Kind: "session", Family: family, Subject: alice.ID, Issued: epoch, Expires: epoch.Add(time.Hour),
+			}))
+		}
+		require.NoError(t, end())
+		left, err := m.List(ctx, "session", authserver.Selector{Subject: alice.ID}, authserver.Key{}, 5000)
+		require.NoError(t, err)
+		for _, r := range left {
+			assert.Equal(t, keep, r.Family)
+			_, err := m.Revoke(ctx, authserver.Selector{Family: r.Family})
+			require.NoError(t, err)
+		}
+	}
+}
 
 func TestAccounts(t *testing.T) {
 	ctx, m := t.Context(), authserver.NewMemory()

@@ -140,7 +140,7 @@ func TestAdministrationPagesNeedTLS(t *testing.T) {
 		return status, stderr
 	}
 	for want, args := range map[string][]string{
-		"--admin-url without --admin-listen (hint: --admin-listen 127.0.0.1:8081)":                  {"--admin-url", "https://admin.example.com"},
+		"--admin-url has no effect without an address (hint: admin_listen)":                         {"--admin-url", "https://admin.example.com"},
 		`--admin-url "http://admin.example.com" is not https (hint: http is for this machine only)`: {"--admin-listen", "127.0.0.1:0", "--admin-url", "http://admin.example.com"},
 		`--admin-url "admin.example.com" is not the URL of pages`:                                   {"--admin-listen", "127.0.0.1:0", "--admin-url", "admin.example.com"},
 	} {

@@ -21,7 +21,9 @@ func kinds() []string {
 		authserver.EventDeviceRequested, authserver.EventDeviceApproved, authserver.EventDeviceDenied,
 		authserver.EventClientCreated, authserver.EventClientChanged, authserver.EventClientDeleted,
 		authserver.EventAccountCreated, authserver.EventAccountChanged, authserver.EventAccountDeleted,
-		authserver.EventPasswordChanged, authserver.EventSessionEnded, authserver.EventKeyAdded, authserver.EventKeyRetired,
+		authserver.EventPasswordChanged, authserver.EventPasskeyAdded, authserver.EventPasskeyRemoved, authserver.EventConsentRevoked,
+		authserver.EventSignedIn, authserver.EventSignInFailed, authserver.EventSignedOut, authserver.EventSessionEnded,
+		authserver.EventKeyAdded, authserver.EventKeySigns, authserver.EventKeyRetired, authserver.EventKeyDeleted,
 		authserver.EventSecretUpgraded, authserver.EventSwept, authserver.EventAuditLost,
 	} {
 		names = append(names, string(k))

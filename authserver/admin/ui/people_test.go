@@ -77,12 +77,13 @@ func TestAnAccount(t *testing.T) {
 func TestOwnAccount(t *testing.T) {
 	w := newWorld(t)
 	root := w.as(t, "root")
-	for _, what := range []string{"no-admin", "delete"} {
+	for _, what := range []string{"no-admin", "delete", "password"} {
 		got := root.post("/admin/person/" + what + "?id=" + w.root.ID)
 		assert.Equal(t, http.StatusUnprocessableEntity, got.status, what)
 		assert.Contains(t, got.body, "this account is your own")
 	}
 	assert.Equal(t, "Administration", root.get("/admin/").title())
+	assert.Equal(t, "Administration", w.as(t, "root").get("/admin/").title(), "the password is the same")
 }
 
 func TestTokens(t *testing.T) {

@@ -149,6 +149,10 @@ func aboutPerson(v *visit) ([]fact, string, error) {
 
 func newPassword(v *visit) (string, []string, error) {
 	id := v.query.Get("id")
+	// Their own would be shown to them only once they had signed in with it.
+	if err := v.notItself(id); err != nil {
+		return "", nil, err
+	}
 	made, err := v.ops.SetPassword(v.Context(), id, "")
 	if err != nil {
 		return "", nil, err
