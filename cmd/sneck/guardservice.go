@@ -90,7 +90,7 @@ func (b *guardBuilder) proxy(proxies []netip.Prefix) *proxy.Proxy {
 		return nil
 	}
 	p, err := proxy.New(proxy.Config{
-		Upstream: u, Host: b.UpstreamHost, ForwardToken: b.ForwardToken, Trusted: proxies,
+		Upstream: u, Host: b.UpstreamHost, ForwardToken: b.ForwardToken, Trusted: proxies, Certificate: b.MTLSHeader,
 		ConnectTimeout: b.ConnectTimeout, ResponseTimeout: b.ResponseTimeout, Logger: b.logger,
 	})
 	if err != nil {
