@@ -66,7 +66,7 @@ func (b *guardBuilder) locate(err error, otherwise string) {
 		for _, t := range guardTerms {
 			if rest, found := strings.CutPrefix(line, t.term); found {
 				// What stands there need not be said again.
-				key, text = t.key, strings.TrimSpace(quotedValue.ReplaceAllString(rest, ""))
+				key, text = t.key, strings.Trim(quotedValue.ReplaceAllString(rest, ""), ": ")
 				break
 			}
 		}

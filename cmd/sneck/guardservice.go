@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/sneckauth/sneck/adapter/yaml"
@@ -26,6 +28,7 @@ type guardService struct {
 // The error has those in the file with routes.
 func (b *guardBuilder) service() (*guardService, error) {
 	proxies := b.trusted()
+	b.addresses()
 	if b.Mode == "forward-auth" {
 		b.useless("if mode is forward-auth", map[string]bool{"upstream": b.Upstream != "", "upstream_host": b.UpstreamHost != ""})
 		if b.Convention == "" {
@@ -64,6 +67,18 @@ func (b *guardBuilder) service() (*guardService, error) {
 	return s, err
 }
 
+// addresses checks what is listened at, and whom the upstream is to be.
+func (b *guardBuilder) addresses() {
+	for _, at := range []struct{ key, address string }{{"listen", b.Listen}, {"health_listen", b.HealthListen}} {
+		if _, _, err := net.SplitHostPort(at.address); err != nil && (at.address != "" || at.key == "listen") {
+			b.wrong(strconv.Quote(at.address)+" is not an address (hint: host:port, such as 127.0.0.1:8081)", at.key)
+		}
+	}
+	if u, err := url.Parse("http://" + b.UpstreamHost); b.UpstreamHost != "" && (err != nil || u.Host != b.UpstreamHost) {
+		b.wrong(strconv.Quote(b.UpstreamHost)+" is no host (hint: such as notes.example.com)", "upstream_host")
+	}
+}
+
 // proxy returns what passes requests on; nil after a mistake.
 func (b *guardBuilder) proxy(proxies []netip.Prefix) *proxy.Proxy {
 	if b.Upstream == "" {
@@ -75,7 +90,7 @@ func (b *guardBuilder) proxy(proxies []netip.Prefix) *proxy.Proxy {
 		return nil
 	}
 	p, err := proxy.New(proxy.Config{
-		Upstream: u, Host: b.UpstreamHost, ForwardToken: b.ForwardToken, Trusted: proxies,
+		Upstream: u, Host: b.UpstreamHost, ForwardToken: b.ForwardToken, Trusted: proxies, Certificate: b.MTLSHeader,
 		ConnectTimeout: b.ConnectTimeout, ResponseTimeout: b.ResponseTimeout, Logger: b.logger,
 	})
 	if err != nil {

@@ -40,7 +40,7 @@ type guardAuthority struct {
 	FailoverURLs     []string `yaml:"resource_server_introspection_failover_urls" group:"Whom to ask about tokens" doc:"further endpoints of the same authority, asked when those before them fail"`
 	Issuer           string   `yaml:"issuer" group:"Whom to ask about tokens" doc:"issuer identifier of the authorization server" example:"https://auth.example.com"`
 
-	AuthToken     string   `yaml:"resource_server_auth_token" group:"Whom to ask about tokens" doc:"access token to ask with; better in a file"`
+	AuthToken     string   `yaml:"resource_server_auth_token" secret:"true" group:"Whom to ask about tokens" doc:"access token to ask with; better in a file"`
 	AuthTokenFile string   `yaml:"resource_server_auth_token_file" group:"Whom to ask about tokens" doc:"file with the access token to ask with, which is read again when it changes"`
 	Credentials   []string `yaml:"resource_server_introspection_credentials" group:"Whom to ask about tokens" doc:"client identifier, and the file with its secret or key, which is read again when it changes"`
 	AuthMethod    string   `yaml:"resource_server_introspection_auth_method" enum:"client_secret_basic,client_secret_basic_raw,client_secret_post,private_key_jwt,tls_client_auth" group:"Whom to ask about tokens" doc:"what the credentials are proven by"`

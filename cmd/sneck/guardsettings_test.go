@@ -303,3 +303,32 @@ func TestGuardTermsAreSettings(t *testing.T) {
 	b.locate(errors.Join(errors.New(`middleware: Realm "x" is odd`), errors.New("other: is not known")), "listen")
 	assert.Equal(t, []string{"realm [is odd]", "listen [is not known]"}, said)
 }
+
+const guardInOrder = `upstream: http://127.0.0.1:3000
+audience: [https://api.example]
+resource_server_introspection_url: https://as.example/introspect
+`
+
+// What is in force is printed without the token, which is a secret.
+func TestGuardTokenIsNotPrinted(t *testing.T) {
+	list, err := checkGuard(settings.Sources{File: "guard.yaml", Data: []byte(guardInOrder + "resource_server_auth_token: s3cret\n")})
+	require.NoError(t, err)
+	printed, err := json.Marshal(list)
+	require.NoError(t, err)
+	assert.NotContains(t, string(printed), "s3cret")
+	assert.Contains(t, list, settings.InForce{Key: "resource_server_auth_token", Value: "xxxxx", From: "guard.yaml"})
+}
+
+// A file that the check takes is not refused at the start, nor does every
+// request fail by it.
+func TestGuardAddresses(t *testing.T) {
+	_, err := checkGuard(settings.Sources{File: "guard.yaml", Data: []byte(guardInOrder + `resource_server_auth_token: "a\n"
+listen: nowhere
+health_listen: nowhere
+upstream_host: two words
+`)})
+	require.EqualError(t, err, `guard.yaml:4:29: the token has characters that no header can have (hint: is there a line end in it?)
+guard.yaml:5:9: "nowhere" is not an address (hint: host:port, such as 127.0.0.1:8081)
+guard.yaml:6:16: "nowhere" is not an address (hint: host:port, such as 127.0.0.1:8081)
+guard.yaml:7:16: "two words" is no host (hint: such as notes.example.com)`)
+}

@@ -30,6 +30,10 @@ type Config struct {
 	// Trusted are the proxies in front, whose X-Forwarded fields are added to.
 	// Those of others are replaced.
 	Trusted []netip.Prefix
+	// Certificate is the header field in which these hand on certificates of
+	// clients. Those of others are removed (RFC 9440, section 4), and with
+	// them what begins with its name; none are if it is empty.
+	Certificate string
 	// ConnectTimeout bounds how long it may take to connect; 5 s if zero.
 	ConnectTimeout time.Duration
 	// ResponseTimeout bounds how long the service may take to begin with an
@@ -134,6 +138,9 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	if !p.config.ForwardToken {
 		pr.Out.Header.Del("Authorization")
 		pr.Out.Header.Del("Dpop")
+	}
+	if p.config.Certificate != "" && !trusts(p.config.Trusted, pr.In.RemoteAddr) {
+		strip(pr.Out.Header, p.config.Certificate)
 	}
 	p.forwarded(pr)
 	setIdentity(pr.Out.Header, sneck.FromContext(pr.In.Context()))

@@ -148,6 +148,26 @@ func TestForwardToken(t *testing.T) {
 	}, decode(t, response).Header)
 }
 
+// A service may go by the certificate that a proxy hands on. A client can not
+// make one up.
+func TestCertificateOfAClient(t *testing.T) {
+	for prefix, want := range map[string]http.Header{
+		"192.0.2.0/24": {"X-Client-Certs": {"none"}},
+		"127.0.0.0/8":  {"Client-Cert": {":AA==:"}, "Client-Cert-Chain": {":AA==:"}, "Client_cert": {":AA==:"}, "X-Client-Certs": {"none"}},
+	} {
+		at := behind(t, http.HandlerFunc(service), nil, func(c *proxy.Config) {
+			c.Trusted, c.Certificate = []netip.Prefix{netip.MustParsePrefix(prefix)}, "client-cert"
+		})
+		response, _ := raw(t, at, "GET / HTTP/1.1", "Host: api.example", "Client-Cert: :AA==:", "Client-Cert-Chain: :AA==:",
+			"Client_Cert: :AA==:", "X-Client-Certs: none", "", "")
+		got := decode(t, response).Header
+		for _, name := range []string{"User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Accept-Encoding"} {
+			got.Del(name)
+		}
+		assert.Equal(t, want, got, prefix)
+	}
+}
+
 // What goes wrong behind the guard never looks like a bad token, and says
 // nothing about the query.
 func TestUpstreamFails(t *testing.T) {

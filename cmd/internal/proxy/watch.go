@@ -61,8 +61,15 @@ func Watch(h http.Handler, idle time.Duration, logger *slog.Logger) http.Handler
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 		if r.Body != nil && r.Body != http.NoBody {
 			r.Body = &body{r.Body, watched.control, idle, rec}
+			// Of a refused request, nobody but the server reads the body.
+			_ = watched.control.SetReadDeadline(start.Add(idle)) // reading says why it fails
 		}
 		defer func() { // also if the handler panics, to cut an answer off
+			if watched.status != http.StatusSwitchingProtocols {
+				// The end is still to be written, perhaps long after the rest,
+				// and after the wait for a body that nobody has read.
+				_ = watched.control.SetWriteDeadline(time.Now().Add(2 * idle)) // writing says why it fails
+			}
 			if logger != nil {
 				log(logger, r, watched, rec, time.Since(start))
 			}

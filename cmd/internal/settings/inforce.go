@@ -13,7 +13,8 @@ import (
 // An InForce is what a setting is, and where that comes from.
 type InForce struct {
 	// Key is that of the setting; Value is text as on the command line, or a
-	// number, true or false, or a list of these. There is no password in it.
+	// number, true or false, or a list of these. There is no password in it,
+	// and of a field with the tag secret:"true" only whether it is set.
 	Key   string `json:"key"`
 	Value any    `json:"value"`
 	// From is where it was said, as [Loaded.From] returns it; "default" if it
@@ -37,7 +38,11 @@ func (l *Loaded) InForce(v any) []InForce {
 
 // Value returns what a setting is in a struct, as in [InForce].
 func (s *Setting) Value(v any) any {
-	return s.plain(reflect.Indirect(reflect.ValueOf(v)).FieldByIndex(s.index))
+	field := reflect.Indirect(reflect.ValueOf(v)).FieldByIndex(s.index)
+	if s.field.Tag.Get("secret") == "true" && !field.IsZero() {
+		return "xxxxx"
+	}
+	return s.plain(field)
 }
 
 func (s *Setting) plain(v reflect.Value) any {
