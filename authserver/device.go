@@ -155,7 +155,14 @@ func handleDeviceCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	if code == "" {
 		return nil, invalidRequest("device_code is missing")
 	}
-	record, err := s.present(ctx, r.Client, code, kindDevice, func(c string) bool { return minted(devicePrefix, c) })
+	if !minted(devicePrefix, code) {
+		return nil, invalidGrant(ErrNotFound)
+	}
+	// The decision first: when reuse revokes all that belongs to the code, the
+	// record of the code, which is read later, is gone as well, and nobody is
+	// told to wait for a decision that was there.
+	decided, undecided := s.config.Store.Get(ctx, decisionKey(KeyOf(code)))
+	record, err := s.present(ctx, r.Client, code, kindDevice, func(string) bool { return true })
 	if err != nil {
 		return nil, err
 	}
@@ -169,15 +176,14 @@ func handleDeviceCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	if record.ExpiredAt(now) {
 		return nil, &Error{Code: "expired_token", Description: "the device code has expired"}
 	}
-	decided, err := s.config.Store.Get(ctx, decisionKey(record.Key))
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(undecided, ErrNotFound) {
 		if s.polls.tooFast(record.Key, now) {
 			return nil, &Error{Code: "slow_down", Description: "wait five seconds longer between two requests"}
 		}
 		return nil, &Error{Code: "authorization_pending", Description: "the user has not decided yet"}
 	}
-	if err != nil {
-		return nil, unavailable(fmt.Errorf("ask the store: %w", err))
+	if undecided != nil {
+		return nil, unavailable(fmt.Errorf("ask the store: %w", undecided))
 	}
 	var d decision
 	if err := json.Unmarshal(decided.Extra, &d); err != nil {

@@ -127,9 +127,9 @@ func (s *Server) bearerOf(r *http.Request, form Form, token string) (*Client, er
 		return nil, invalid
 	case err != nil:
 		return nil, unavailable(fmt.Errorf("ask the store: %w", err))
-	case !contains(record.Audience, s.config.Issuer):
+	case len(record.Audience) != 1 || record.Audience[0] != s.config.Issuer:
 		// Whoever else it was shown to could come with it.
-		invalid.Description = "the token is not meant for this server: ask for its issuer as the resource"
+		invalid.Description = "the token is not meant for this server alone: ask for its issuer as the resource"
 		return nil, invalid
 	}
 	_, extra, err := s.claims(record)

@@ -71,7 +71,7 @@ func TestIE02_CallerWithAToken(t *testing.T) {
 		w.post("/introspect", token, append(with(good), as("api")...)...))
 
 	elsewhere := w.issue(t, "bearer api", "scope=introspection&resource="+api)
-	assert.Equal(t, refused(401, "invalid_token", "the token is not meant for this server: ask for its issuer as the resource", `Bearer error="invalid_token"`),
+	assert.Equal(t, refused(401, "invalid_token", "the token is not meant for this server alone: ask for its issuer as the resource", `Bearer error="invalid_token"`),
 		w.post("/introspect", token, with(elsewhere)...))
 	less := w.issue(t, "bearer api", "scope=read")
 	insufficient := refused(403, "insufficient_scope", "the token does not allow to introspect others", `Bearer error="insufficient_scope", scope="introspection"`)

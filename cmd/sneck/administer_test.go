@@ -179,6 +179,7 @@ func testAdministration(t *testing.T, data string) {
 			p := newPerson(t)
 			p.get(a.url + "/account")
 			_, page := p.post(url.Values{"action": {"sign-in"}, "username": {"alice"}, "password": {names["password"]}})
+			require.NotContains(t, page, "alert")
 			require.Contains(t, page, "alice")
 			continue
 		}
@@ -197,13 +198,16 @@ func testAdministration(t *testing.T, data string) {
 		if status != http.StatusNoContent {
 			a.validate(t, response.Content["application/json"].Schema, text)
 		}
+		done[step.id] = true
+		if step.id == "listAccounts" {
+			continue // there may be others
+		}
 		// What is made up is longer than what the test has named.
 		for _, name := range []string{"id", "sub", "kid", "password"} {
 			if found := regexp.MustCompile(`"` + name + `":"([^"]{6,})"`).FindStringSubmatch(text); found != nil {
 				names[name] = found[1]
 			}
 		}
-		done[step.id] = true
 	}
 	for id := range operations {
 		assert.True(t, done[id], "%s was never done", id)
