@@ -86,7 +86,7 @@ func TestHostileValues(t *testing.T) {
 			spoil(t, client, keys, values)
 			t.Cleanup(func() { client.Do(t.Context(), client.B().Del().Key(keys...).Build()) })
 
-			two := sharing(t, &second, connect(t, cfg))
+			two := joined(t, startingWithin(t, 4*time.Second, &second, connect(t, cfg)))
 			for i := range n {
 				token := fmt.Sprint("good-", i)
 				second.revoked.Store(token, i%2 == 0)

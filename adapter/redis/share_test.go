@@ -48,6 +48,13 @@ const timeout = 100 * time.Millisecond // of operations on Redis; -race is slow
 // starting returns a cache in front of a that is about to share through r.
 func starting(t testing.TB, a sneck.Verifier, r *redis.Redis) *cache.Cache {
 	t.Helper()
+	return startingWithin(t, timeout, a, r)
+}
+
+// startingWithin is for tests in which an answer takes as long as the machine
+// needs for it.
+func startingWithin(t testing.TB, timeout time.Duration, a sneck.Verifier, r *redis.Redis) *cache.Cache {
+	t.Helper()
 	c, err := cache.New(cache.Config{
 		Verifier: a, TTL: time.Minute,
 		Shared: &cache.Shared{Store: r, Bus: r, Namespace: "test", Secret: secret, Timeout: timeout},
@@ -60,7 +67,12 @@ func starting(t testing.TB, a sneck.Verifier, r *redis.Redis) *cache.Cache {
 // sharing returns a cache in front of a that uses what others share.
 func sharing(t testing.TB, a sneck.Verifier, r *redis.Redis) *cache.Cache {
 	t.Helper()
-	c := starting(t, a, r)
+	return joined(t, starting(t, a, r))
+}
+
+// joined waits until the cache uses what others share.
+func joined(t testing.TB, c *cache.Cache) *cache.Cache {
+	t.Helper()
 	redistest.Wait(t, "the process to have joined", func() bool { return c.Stats().SharedJoined })
 	return c
 }
