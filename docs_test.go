@@ -21,6 +21,15 @@ func TestReadmeProgramIsTheExample(t *testing.T) {
 	assert.Equal(t, read(t, "examples/introspection/main.go"), program)
 }
 
+// The commands of a first sign-in, which cmd/sneck runs, are in both texts.
+func TestReadmeHasTheFirstSignIn(t *testing.T) {
+	_, rest, found := strings.Cut(read(t, "docs/pages.md"), "```sh\n")
+	require.True(t, found)
+	commands, _, found := strings.Cut(rest, "```\n")
+	require.True(t, found)
+	assert.Contains(t, read(t, "README.md"), "```sh\n"+commands+"```\n")
+}
+
 // What the texts show is part of an example.
 func TestTextsShowTheExamples(t *testing.T) {
 	for text, programs := range map[string][]string{
