@@ -194,6 +194,7 @@ func TestRefusedThenActive(t *testing.T) {
 		a.set(func(a *authority) { a.tokens = nil })
 		c := open(t, cache.Config{Verifier: a, TTL: time.Minute, InactiveTTL: 20 * time.Second})
 		require.Equal(t, "invalid", ask(c, t.Context(), "late"))
+		synctest.Wait() // until it is remembered, as this clock tells no order
 		a.set(func(a *authority) { a.tokens = map[string]*sneck.Token{"late": late} })
 		require.Equal(t, "invalid", ask(c, t.Context(), "late"))
 		require.Equal(t, "sub-late", ask(c, sneck.WithMaxStaleness(t.Context(), 0), "late"))
