@@ -115,7 +115,7 @@ func (c *Cache) miss(ctx context.Context, t tag, e *entry, token string, now mom
 	// counts for nothing here, and the question is asked again.
 	var before *flight
 	for range 3 {
-		f, mine := c.flights.join(detached{c.ctx, ctx}, c.cfg.FlightTimeout, t, before, since, now.mono)
+		f, mine := c.flights.join(detached{c.ctx, ctx}, c.cfg.FlightTimeout, t, before, since, now)
 		switch {
 		case f == nil && c.ctx.Err() != nil:
 			return nil, &sneck.UnavailableError{Err: errClosed}
@@ -177,7 +177,7 @@ func (c *Cache) refresh(t tag, e *entry, token string, now moment, since int64) 
 		e.refreshing.Store(false)
 		return
 	}
-	f, mine := c.flights.join(c.ctx, c.cfg.FlightTimeout, t, nil, 0, now.mono)
+	f, mine := c.flights.join(c.ctx, c.cfg.FlightTimeout, t, nil, 0, now)
 	if f == nil || !mine {
 		<-c.slots
 		e.refreshing.Store(false)

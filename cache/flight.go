@@ -53,23 +53,23 @@ func (d detached) Value(key any) any {
 }
 
 // join returns the flight for the tag. If there is none but the one given,
-// none that was asked at the monotonic time since or later, or none that still
-// has time, it makes one and reports that the caller must fly it. It returns
+// none that was asked at the monotonic time since or later, or none whose
+// answer is still to come or still good, it makes one and reports that the caller must fly it. It returns
 // nil if no further flight is allowed.
-func (fs *flights) join(ctx context.Context, timeout time.Duration, t tag, but *flight, since, now int64) (f *flight, mine bool) {
+func (fs *flights) join(ctx context.Context, timeout time.Duration, t tag, but *flight, since int64, now moment) (f *flight, mine bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f := fs.byTag[t]; f != nil && f != but && f.asked >= since {
-		// Where nothing remembered will do, a landed flight won't either, and
-		// one that did not find out is nobody's answer once it is over.
-		if landed := f.hasLanded(); landed && f.err == nil && since < now || !landed && f.ctx.Err() == nil {
+		// A landed flight gives no more than memory would: nothing where
+		// nothing remembered will do, or not any longer, and no failure.
+		if landed := f.hasLanded(); landed && f.err == nil && since < now.mono && f.verdict.fresh(now, forever) || !landed && f.ctx.Err() == nil {
 			return f, false
 		}
 	}
 	if fs.closed || fs.flying >= maxFlights {
 		return nil, false
 	}
-	f = &flight{asked: now, landed: make(chan struct{})}
+	f = &flight{asked: now.mono, landed: make(chan struct{})}
 	f.ctx, f.cancel = context.WithTimeout(ctx, timeout)
 	fs.byTag[t] = f
 	fs.flying++
