@@ -120,16 +120,6 @@ func BenchmarkCache(b *testing.B) {
 	}
 }
 
-// The promise on allocations holds in every test run, not only when somebody
-// looks at a benchmark.
-func TestHitAllocatesTwice(t *testing.T) {
-	for _, kind := range benchTokens {
-		if n := testing.AllocsPerRun(1000, hit(t, kind.token)); n > 2 {
-			t.Errorf("%s: %v allocations for a remembered token", kind.name, n)
-		}
-	}
-}
-
 func benchCache(tb testing.TB) *cache.Cache {
 	c, err := cache.New(cache.Config{Verifier: sneck.VerifierFunc(benchVerdict), TTL: time.Hour})
 	require.NoError(tb, err)
