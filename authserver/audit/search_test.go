@@ -150,6 +150,25 @@ func TestSearchInDisorder(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// Of a file that is there twice, such as before and after it was renamed, or as
+// a copy that somebody has made, the longer one counts.
+func TestSearchInCopies(t *testing.T) {
+	path := writeLog(t, 20, 2)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	half := text[:strings.Index(string(text), `"seq":16,`)-1] // the lines 11 to 15
+	for name, content := range map[string][]byte{"-backup": half, ".0": text, ".00": half, ".z": text} {
+		require.NoError(t, os.WriteFile(path+name, content, 0o600))
+	}
+	want := []int{}
+	for seq := 20; seq > 0; seq-- {
+		want = append(want, seq)
+	}
+	for _, limit := range []int{3, 100} {
+		assert.Equal(t, want, all(t, path, audit.Query{}, limit), "limit %d", limit)
+	}
+}
+
 // A search stops after so many bytes, whatever it has found, and goes on there.
 func TestSearchIsBounded(t *testing.T) {
 	path := writeLog(t, 3, 1)
