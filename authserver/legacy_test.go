@@ -9,7 +9,9 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -162,6 +164,44 @@ func TestLegacyPasswordIsLimited(t *testing.T) {
 		}
 	}
 	t.Error("an address may try every name")
+}
+
+// Of many guesses at once no more are looked at than of one after the other, and
+// what was no wrong password does not count.
+func TestLegacyPasswordIsLimitedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const guesses = 50
+		var checks atomic.Int64
+		release := make(chan struct{})
+		w := newLegacyWorld(t, strict, func(c *authserver.Config) {
+			c.Grants[2] = authserver.LegacyPassword(func(ctx context.Context, username, password string) (*authserver.Approval, error) {
+				checks.Add(1)
+				<-release
+				return checkPeople(ctx, username, password)
+			})
+		})
+		try := func(username, password string) int {
+			return w.from(here, "/token", "grant_type=password&username="+username+"&password="+password, as("old")...).status
+		}
+		statuses := make(chan int, guesses)
+		for range guesses {
+			go func() { statuses <- try("alice", "x") }()
+		}
+		synctest.Wait()
+		assert.EqualValues(t, 10, checks.Load())
+		close(release)
+		count := map[int]int{}
+		for range guesses {
+			count[<-statuses]++
+		}
+		assert.Equal(t, map[int]int{400: 10, 429: guesses - 10}, count)
+
+		for name, want := range map[string]int{"bob": 200, "broken": 503, "silent": 503, "nothing": 400} {
+			for range 30 {
+				require.Equal(t, want, try(name, "opensesame"), name)
+			}
+		}
+	})
 }
 
 func TestLegacyImplicit(t *testing.T) {
