@@ -30,7 +30,8 @@ type Query struct {
 	Since, Until time.Time
 	// Text is somewhere in what the entry says, whatever the case of letters.
 	Text string
-	// Scan is how many bytes one call looks at; zero means 64 MiB.
+	// Scan is how many bytes one call looks at, to the end of a line; zero means
+	// 64 MiB.
 	Scan int64
 }
 
@@ -240,10 +241,11 @@ func (s *search) in(f logFile, offset int64) (done bool, err error) {
 		if s.ctx.Err() != nil {
 			return true, fmt.Errorf("audit: %w", s.ctx.Err())
 		}
-		if s.left -= int64(len(line)); s.left < 0 {
+		if s.left <= 0 {
 			s.found.Next = fmt.Sprintf("%s.%d", f.id, at+int64(len(line))+1)
 			return true, nil
 		}
+		s.left -= int64(len(line))
 		if !s.mayHave(line) {
 			continue
 		}
