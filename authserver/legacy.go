@@ -143,6 +143,10 @@ func (s *Server) issueDirectly(ctx context.Context, a *AuthorizationRequest, app
 	request := &GrantRequest{Client: a.Client, Form: a.Form, server: s, from: a.from}
 	issue := &Issue{Subject: record.Subject, Scopes: record.Scopes, Audience: record.Audience, Claims: claims, Family: record.Family}
 	token, err := s.issue(ctx, GrantImplicit, request, issue)
+	var e *Error
+	if errors.As(err, &e) && e.Code == codeInvalidGrant {
+		err = ErrAccessDenied // there is no grant here that could be invalid
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -256,6 +256,36 @@ func TestLegacyImplicit(t *testing.T) {
 		w.post("/token", "grant_type=implicit&client_id=old+app"))
 }
 
+// What hooks refuse elsewhere they refuse here, with the errors that there are
+// at the authorization endpoint.
+func TestLegacyImplicitAsksTheHooks(t *testing.T) {
+	var subject error
+	locked := map[string]bool{}
+	w := newLegacyWorld(t, func(c *authserver.Config) {
+		c.Hooks.Client = func(_ *http.Request, client *authserver.Client) error {
+			if locked[client.ID] {
+				return &authserver.Error{Code: "unauthorized_client", Description: "the client is locked"}
+			}
+			return nil
+		}
+		c.Hooks.Subject = func(context.Context, string) error { return subject }
+	})
+	ask := func() string {
+		_, fragment, _ := strings.Cut(w.ask("old app", "response_type", "token").header.Get("Location"), "#")
+		answer, err := url.ParseQuery(fragment)
+		require.NoError(t, err)
+		return answer.Get("error") + answer.Get("token_type")
+	}
+	assert.Equal(t, "Bearer", ask())
+	subject = authserver.ErrNotFound
+	assert.Equal(t, "access_denied", ask())
+	subject = errBroken
+	assert.Equal(t, "temporarily_unavailable", ask())
+	subject = nil
+	locked["old app"] = true
+	assert.Equal(t, "unauthorized_client", ask())
+}
+
 func TestLegacyImplicitAlone(t *testing.T) {
 	w := newCodeWorld(t, func(c *authserver.Config) { c.Grants = []authserver.Grant{authserver.LegacyImplicit()} })
 	var m map[string]any
