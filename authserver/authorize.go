@@ -126,7 +126,11 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.from = s.address(r)
-	if err := s.checkAuthorization(r.Context(), a); err != nil {
+	err = s.checkAuthorization(r.Context(), a)
+	if err == nil && a.implicit {
+		err = s.hookClient(r, a.Client) // it does not come to the token endpoint
+	}
+	if err != nil {
 		s.redirectError(w, r, a, err)
 		return
 	}

@@ -254,10 +254,20 @@ func TestCertificateFromAProxy(t *testing.T) {
 	} {
 		assert.Equal(t, 401, status, name)
 	}
-	// The proxy's own certificate is not its client's.
-	r := shows(request("/token", credentialsGrant+"&client_id=signer"), mine)
-	r.RemoteAddr = proxy
-	assert.Equal(t, 401, send(w, r).status)
+	// The proxy's own certificate is not its client's, whether it hands that on or
+	// not, and from wherever it comes.
+	headless := newWorld(t, func(c *authserver.Config) {
+		c.MutualTLS = &authserver.MutualTLS{}
+		c.Proxies.Trusted = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	})
+	headless.putClient(t, authserver.Client{AuthMethod: "self_signed_tls_client_auth", JWKS: certificateSet(t, mine)})
+	for _, to := range []*world{w, headless} {
+		for remote, status := range map[string]int{proxy: 401, "@": 401, "198.51.100.1:4711": 200} {
+			r := shows(request("/token", credentialsGrant+"&client_id=signer"), mine)
+			r.RemoteAddr = remote
+			assert.Equal(t, status, send(to, r).status, remote)
+		}
+	}
 
 	m := authserver.NewMemory()
 	for _, bad := range []authserver.MutualTLS{

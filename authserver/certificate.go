@@ -29,7 +29,7 @@ type MutualTLS struct {
 	// It is taken from Config.Proxies.Trusted only, and there by the address of
 	// the peer: from a Unix socket it is not. They must have seen the client
 	// prove that it holds the key, and remove the field from what clients send.
-	// If empty, the certificate is that of the request's own connection.
+	// From all others, the certificate is that of the request's own connection.
 	Header string
 	// Endpoints, if not empty, is the URL that is published in place of the
 	// issuer's for the endpoints where certificates are asked for, so that
@@ -109,22 +109,26 @@ func (s *Server) certificates(r *http.Request) []*x509.Certificate {
 	if m == nil {
 		return nil
 	}
+	proxies := s.config.Proxies
 	peer, ok := parseAddress(r.RemoteAddr)
 	switch {
-	case m.Header != "" && ok && s.config.Proxies.trusts(peer):
-		fields := r.Header.Values(m.Header)
-		if len(fields) != 1 {
+	case len(proxies.Trusted) == 0 || ok && !proxies.trusts(peer):
+		if r.TLS == nil {
 			return nil
 		}
-		certificate, err := x509.ParseCertificate(clientcert.Decode(fields[0]))
-		if err != nil {
-			return nil
-		}
-		return []*x509.Certificate{certificate}
-	case r.TLS == nil:
+		return r.TLS.PeerCertificates
+	case m.Header == "" || !ok:
 		return nil
 	}
-	return r.TLS.PeerCertificates
+	fields := r.Header.Values(m.Header)
+	if len(fields) != 1 {
+		return nil
+	}
+	certificate, err := x509.ParseCertificate(clientcert.Decode(fields[0]))
+	if err != nil {
+		return nil
+	}
+	return []*x509.Certificate{certificate}
 }
 
 // authenticateTLS authenticates a client by the certificate that it showed

@@ -1,7 +1,6 @@
 package authserver
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,22 +33,24 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := s.config.Now()
+	back, err := s.tryUserCode(r)
 	var limited *Error
-	if errors.As(s.guess(r, 0), &limited) {
+	if errors.As(err, &limited) {
 		h.Set("Retry-After", seconds(limited.retryAfter))
 		s.page(w, r, nil, limited.Status, "too many wrong codes were tried, wait a while", limited.Err)
 		return
 	}
 	record, err := s.config.Store.Get(ctx, userCodeKey(typed))
 	if err != nil && !errors.Is(err, ErrNotFound) {
+		back()
 		s.page(w, r, nil, http.StatusServiceUnavailable, "the server can not answer at the moment", err)
 		return
 	}
 	if err != nil || record.Kind != kindUserCode || !record.Spent.IsZero() || record.ExpiredAt(now) {
-		_ = s.guess(r, 1) // it counts for the next one
 		s.render(w, r, DevicePage{Step: DeviceWrong})
 		return
 	}
+	back()
 	client, err := s.config.Clients.Client(ctx, record.Client)
 	if err != nil {
 		s.page(w, r, nil, http.StatusServiceUnavailable, "the server can not answer at the moment", err)
@@ -73,10 +74,15 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// guess uses n units of the limits for wrong user codes.
-func (s *Server) guess(r *http.Request, n int) error {
+// tryUserCode counts a user code before it is looked up. An address that has to
+// wait uses up nothing of what there is for all.
+func (s *Server) tryUserCode(r *http.Request) (back func(), err error) {
 	l := &s.limits.userCode
-	return s.tooMany(r, cmp.Or(s.takeAddress(r, l, n), s.take(r.Context(), LimitKey{What: l.client}, n, l.Client)))
+	var units []counted
+	if from := Network(s.address(r)); from.IsValid() {
+		units = append(units, counted{LimitKey{What: l.address, Address: from}, l.Address})
+	}
+	return s.try(r, append(units, counted{LimitKey{What: l.client}, l.Client})...)
 }
 
 // decide spends the user code and writes what the user has decided.

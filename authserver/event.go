@@ -2,7 +2,6 @@ package authserver
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -230,57 +229,4 @@ func (s *Server) observeLimit(r *http.Request, e *limitError) {
 func (s *Server) firstThisMinute(ctx context.Context, what string) bool {
 	wait, _ := s.local.Take(ctx, LimitKey{What: "log." + what}, 1, Rate{Count: 1, Per: time.Minute})
 	return wait == 0
-}
-
-// ObserveClients returns a registry that does what r does, and tells observe
-// of every client that is created, changed or deleted. An error of observe is
-// returned after the change has been made.
-func ObserveClients(r ClientRegistry, observe func(context.Context, Event) error) ClientRegistry {
-	observed := observedClients{r, observe}
-	if upgrader, ok := r.(SecretUpgrader); ok {
-		return struct {
-			observedClients
-			SecretUpgrader
-		}{observed, upgrader}
-	}
-	return observed
-}
-
-type observedClients struct {
-	ClientRegistry
-	observe func(context.Context, Event) error
-}
-
-func (o observedClients) CreateClient(ctx context.Context, c *Client) error {
-	if err := o.ClientRegistry.CreateClient(ctx, c); err != nil {
-		return err
-	}
-	return o.observe(ctx, Event{Kind: EventClientCreated, Time: time.Now().UTC(), Client: c.ID, Scopes: c.Scopes})
-}
-
-func (o observedClients) PutClient(ctx context.Context, c *Client) error {
-	kind := EventClientChanged
-	if _, err := o.Client(ctx, c.ID); errors.Is(err, ErrNotFound) {
-		kind = EventClientCreated
-	} else if err != nil {
-		return err
-	}
-	if err := o.ClientRegistry.PutClient(ctx, c); err != nil {
-		return err
-	}
-	return o.observe(ctx, Event{Kind: kind, Time: time.Now().UTC(), Client: c.ID, Scopes: c.Scopes})
-}
-
-func (o observedClients) DeleteClient(ctx context.Context, id string) error {
-	_, err := o.Client(ctx, id)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	if err == nil {
-		err = o.ClientRegistry.DeleteClient(ctx, id)
-	}
-	if err != nil {
-		return err
-	}
-	return o.observe(ctx, Event{Kind: EventClientDeleted, Time: time.Now().UTC(), Client: id})
 }

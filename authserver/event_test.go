@@ -318,8 +318,39 @@ func TestObserveClients(t *testing.T) {
 	upgrader, ok := r.(authserver.SecretUpgrader)
 	require.True(t, ok)
 	require.ErrorIs(t, upgrader.UpgradeSecret(t.Context(), "nobody", "", ""), authserver.ErrNotFound)
-	_, ok = authserver.ObserveClients(plainRegistry{m}, observe).(authserver.SecretUpgrader)
-	assert.False(t, ok)
+	require.ErrorIs(t, r.PutClient(t.Context(), c), errBroken)
+	events, failure = nil, nil
+	changer, ok := r.(authserver.ClientChanger)
+	require.True(t, ok)
+	change := func(c *authserver.Client) (*authserver.Client, error) {
+		changed := *c
+		changed.Scopes = scopes.Set{"write"}
+		return &changed, failure
+	}
+	require.NoError(t, changer.ChangeClient(t.Context(), "c", change))
+	require.ErrorIs(t, changer.ChangeClient(t.Context(), "nobody", change), authserver.ErrNotFound)
+	assert.Equal(t, []authserver.Event{{Kind: "client_changed", Client: "c", Scopes: scopes.Set{"write"}}}, events)
+	failure = errBroken
+	require.ErrorIs(t, changer.ChangeClient(t.Context(), "c", change), errBroken)
+	assert.Len(t, events, 1, "nothing was changed")
+
+	for _, test := range []struct {
+		registry          authserver.ClientRegistry
+		changes, upgrades bool
+	}{
+		{m, true, true},
+		{plainRegistry{m}, false, false},
+		{struct{ authserver.ClientChanger }{m}, true, false},
+		{struct {
+			authserver.ClientRegistry
+			authserver.SecretUpgrader
+		}{m, m}, false, true},
+	} {
+		observed := authserver.ObserveClients(test.registry, observe)
+		_, changes := observed.(authserver.ClientChanger)
+		_, upgrades := observed.(authserver.SecretUpgrader)
+		assert.Equal(t, []bool{test.changes, test.upgrades}, []bool{changes, upgrades}, "%T", test.registry)
+	}
 }
 
 // A disk is full for a while: either all goes on and it is said how much is

@@ -18,7 +18,8 @@ import (
 // it says so ErrNotFound; any other error is reported as an outage. Hooks
 // must be safe for concurrent use, and must not change what they get.
 type Hooks struct {
-	// Client is called after a client has authenticated.
+	// Client is called after a client has authenticated, and at the
+	// authorization endpoint for a client of LegacyImplicit, which does not.
 	Client func(r *http.Request, c *Client) error
 	// Scopes is called before an access token is issued. Of what it returns,
 	// only what would have been granted anyway is granted; nothing left is

@@ -292,6 +292,22 @@ func TestJWTSaysHowTheUserWasAuthenticated(t *testing.T) {
 	}
 }
 
+// Who reads a JWT without an audience could take it for one that is meant for
+// everybody.
+func TestJWTNeedsAnAudience(t *testing.T) {
+	var log strings.Builder
+	w := newJWTWorld(t, p256(t), withLog(&log), func(c *authserver.Config) {
+		c.Grants = []authserver.Grant{{
+			Type: authserver.GrantClientCredentials,
+			Handle: func(context.Context, *authserver.GrantRequest) (*authserver.Issue, error) {
+				return &authserver.Issue{Audience: []string{}}, nil
+			},
+		}}
+	})
+	assert.Equal(t, refusal(503, "temporarily_unavailable", "the server can not answer at the moment"), w.post("/token", credentialsGrant, as("jwt")...))
+	assert.Contains(t, log.String(), "a JWT needs an audience (hint: Issue.Audience)")
+}
+
 // An event names a JWT as the token itself and its introspection do.
 func TestEventsNameJWTs(t *testing.T) {
 	var events []authserver.Event

@@ -72,6 +72,9 @@ func (s *Server) accessToken(ctx context.Context, keys *KeySet, request *TokenRe
 }
 
 func (s *Server) newJWT(keys *KeySet, r *Record) (string, error) {
+	if len(r.Audience) == 0 {
+		return "", unavailable(errors.New("a JWT needs an audience (hint: Issue.Audience)"))
+	}
 	// A JWT without anything random in it would be that of the second before.
 	r.Extra = joinObjects([]byte(`{"jti":"`+string(appendRandom(nil, familyLen))+`"}`), r.Extra)
 	token, err := keys.sign(joinObjects(s.jwtClaims(r), r.Extra))

@@ -30,8 +30,9 @@ const (
 // check returns what the person lets the client do, which can only be less
 // than it asks for; or ErrAccessDenied, for an unknown name as well as for a
 // wrong password, and takes as long for either; other errors mean that it
-// could not find out. Wrong passwords are limited by Limits.Failures: of one
-// name at one address, and of one address.
+// could not find out. Wrong passwords, and those that are being looked at, are
+// limited by Limits.Failures: of one name at one address, and of one address,
+// which is that of the client.
 func LegacyPassword(check func(ctx context.Context, username, password string) (*Approval, error)) Grant {
 	return Grant{
 		Type: GrantPassword,
@@ -50,13 +51,16 @@ func (r *GrantRequest) password(ctx context.Context, check func(context.Context,
 	if err != nil {
 		return nil, err
 	}
-	if err := r.limitPasswords(ctx, username, 0); err != nil {
+	back, err := r.tryPassword(username)
+	if err != nil {
 		return nil, err
 	}
 	approval, err := check(ctx, username, password)
+	if errors.Is(err, ErrAccessDenied) {
+		return nil, r.wrongPassword(ctx)
+	}
+	back()
 	switch {
-	case errors.Is(err, ErrAccessDenied):
-		return nil, r.wrongPassword(ctx, username)
 	case err != nil:
 		return nil, unavailable(fmt.Errorf("check a password: %w", err))
 	case approval == nil:
@@ -84,28 +88,21 @@ func (r *GrantRequest) asked(ctx context.Context) (*AuthorizationRequest, error)
 	return &AuthorizationRequest{server: r.server, Client: r.Client, Scopes: set, Audience: audience, Form: r.Form}, err
 }
 
-// limitPasswords uses n units of the limits for wrong passwords. A name counts
-// whether there is such a person or not, and only with the address, so that
-// nobody is locked out by others.
-func (r *GrantRequest) limitPasswords(ctx context.Context, username string, n int) error {
-	s := r.server
-	rates := s.config.Limits.Failures
-	from := Network(r.from)
+// tryPassword counts a password before it is looked at. A name counts whether
+// there is such a person or not, and only with the address, so that nobody is
+// locked out by others.
+func (r *GrantRequest) tryPassword(username string) (back func(), err error) {
+	rates, from := r.server.config.Limits.Failures, Network(r.from)
 	name := sha256.Sum256([]byte(strings.ToLower(username)))
-	err := s.take(ctx, LimitKey{What: "password.user", Client: "user " + hex.EncodeToString(name[:]), Address: from}, n, rates.Client)
+	units := []counted{{LimitKey{What: "password.user", Client: "user " + hex.EncodeToString(name[:]), Address: from}, rates.Client}}
 	if from.IsValid() {
-		if wide := s.take(ctx, LimitKey{What: "password.address", Address: from}, n, rates.Address); err == nil {
-			err = wide
-		}
+		units = append(units, counted{LimitKey{What: "password.address", Address: from}, rates.Address})
 	}
-	return s.tooMany(r.request, err)
+	return r.server.try(r.request, units...)
 }
 
-// wrongPassword counts and reports a wrong password, and returns the answer.
-func (r *GrantRequest) wrongPassword(ctx context.Context, username string) error {
-	if err := r.limitPasswords(ctx, username, 1); err != nil {
-		return err
-	}
+// wrongPassword reports a wrong password, and returns the answer.
+func (r *GrantRequest) wrongPassword(ctx context.Context) error {
 	_ = r.server.observe(ctx, Event{
 		Kind: EventAuthenticationFailed, Client: r.Client.ID, Grant: GrantPassword, Address: r.from, Reason: "wrong name or password",
 	}) // the request is refused anyway
@@ -146,6 +143,10 @@ func (s *Server) issueDirectly(ctx context.Context, a *AuthorizationRequest, app
 	request := &GrantRequest{Client: a.Client, Form: a.Form, server: s, from: a.from}
 	issue := &Issue{Subject: record.Subject, Scopes: record.Scopes, Audience: record.Audience, Claims: claims, Family: record.Family}
 	token, err := s.issue(ctx, GrantImplicit, request, issue)
+	var e *Error
+	if errors.As(err, &e) && e.Code == codeInvalidGrant {
+		err = ErrAccessDenied // there is no grant here that could be invalid
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,9 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -164,6 +166,44 @@ func TestLegacyPasswordIsLimited(t *testing.T) {
 	t.Error("an address may try every name")
 }
 
+// Of many guesses at once no more are looked at than of one after the other, and
+// what was no wrong password does not count.
+func TestLegacyPasswordIsLimitedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const guesses = 50
+		var checks atomic.Int64
+		release := make(chan struct{})
+		w := newLegacyWorld(t, strict, func(c *authserver.Config) {
+			c.Grants[2] = authserver.LegacyPassword(func(ctx context.Context, username, password string) (*authserver.Approval, error) {
+				checks.Add(1)
+				<-release
+				return checkPeople(ctx, username, password)
+			})
+		})
+		try := func(username, password string) int {
+			return w.from(here, "/token", "grant_type=password&username="+username+"&password="+password, as("old")...).status
+		}
+		statuses := make(chan int, guesses)
+		for range guesses {
+			go func() { statuses <- try("alice", "x") }()
+		}
+		synctest.Wait()
+		assert.EqualValues(t, 10, checks.Load())
+		close(release)
+		count := map[int]int{}
+		for range guesses {
+			count[<-statuses]++
+		}
+		assert.Equal(t, map[int]int{400: 10, 429: guesses - 10}, count)
+
+		for name, want := range map[string]int{"bob": 200, "broken": 503, "silent": 503, "nothing": 400} {
+			for range 30 {
+				require.Equal(t, want, try(name, "opensesame"), name)
+			}
+		}
+	})
+}
+
 func TestLegacyImplicit(t *testing.T) {
 	var o witness
 	w := newLegacyWorld(t, o.watch)
@@ -214,6 +254,36 @@ func TestLegacyImplicit(t *testing.T) {
 	}
 	assert.Equal(t, refusal(400, "unsupported_grant_type", "the implicit grant has no use for the token endpoint"),
 		w.post("/token", "grant_type=implicit&client_id=old+app"))
+}
+
+// What hooks refuse elsewhere they refuse here, with the errors that there are
+// at the authorization endpoint.
+func TestLegacyImplicitAsksTheHooks(t *testing.T) {
+	var subject error
+	locked := map[string]bool{}
+	w := newLegacyWorld(t, func(c *authserver.Config) {
+		c.Hooks.Client = func(_ *http.Request, client *authserver.Client) error {
+			if locked[client.ID] {
+				return &authserver.Error{Code: "unauthorized_client", Description: "the client is locked"}
+			}
+			return nil
+		}
+		c.Hooks.Subject = func(context.Context, string) error { return subject }
+	})
+	ask := func() string {
+		_, fragment, _ := strings.Cut(w.ask("old app", "response_type", "token").header.Get("Location"), "#")
+		answer, err := url.ParseQuery(fragment)
+		require.NoError(t, err)
+		return answer.Get("error") + answer.Get("token_type")
+	}
+	assert.Equal(t, "Bearer", ask())
+	subject = authserver.ErrNotFound
+	assert.Equal(t, "access_denied", ask())
+	subject = errBroken
+	assert.Equal(t, "temporarily_unavailable", ask())
+	subject = nil
+	locked["old app"] = true
+	assert.Equal(t, "unauthorized_client", ask())
 }
 
 func TestLegacyImplicitAlone(t *testing.T) {

@@ -129,6 +129,33 @@ func (s *Server) take(ctx context.Context, key LimitKey, n int, rate Rate) error
 	return &limitError{key: key, wait: wait}
 }
 
+// A counted is one unit of a limit.
+type counted struct {
+	key  LimitKey
+	rate Rate
+}
+
+// try uses one of each, or none, before what is limited is looked at: of many
+// guesses at once no more get through than of one after the other. If it was no
+// wrong one, back gives the units back.
+func (s *Server) try(r *http.Request, units ...counted) (back func(), err error) {
+	ctx := context.WithoutCancel(r.Context())
+	var took []counted
+	back = func() {
+		for _, c := range took {
+			_ = s.take(ctx, c.key, -1, c.rate)
+		}
+	}
+	for _, c := range units {
+		if err := s.take(ctx, c.key, 1, c.rate); err != nil {
+			back()
+			return nil, s.tooMany(r, err)
+		}
+		took = append(took, c)
+	}
+	return back, nil
+}
+
 // A limitError says that a limit is reached.
 type limitError struct {
 	key  LimitKey

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -219,6 +220,59 @@ func TestLimitsOfUserCodes(t *testing.T) {
 		assert.Equal(t, 404, look(fmt.Sprintf("203.0.%d.%d:1", i%10, i), "BBBB-BBBB").status)
 	}
 	assert.Equal(t, 429, look(elsewhere, d.UserCode).status, "all together")
+}
+
+// A slowStore answers about records when it is released.
+type slowStore struct {
+	authserver.Store
+	asked   atomic.Int64
+	release chan struct{}
+}
+
+func (s *slowStore) Get(ctx context.Context, key authserver.Key) (authserver.Record, error) {
+	s.asked.Add(1)
+	<-s.release
+	return s.Store.Get(ctx, key)
+}
+
+// Of many wrong codes at once no more are looked up than of one after the other,
+// and an address that has to wait uses up nothing of all others.
+func TestLimitsOfUserCodesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const guesses = 50
+		var store slowStore
+		w := newDeviceWorld(t, func(c *authserver.Config) {
+			store.Store, store.release = c.Store, make(chan struct{})
+			c.Store = &store
+			c.Limits.AllUserCodes = rate(12)
+		})
+		d := w.device(t)
+		look := func(address, code string) int {
+			r := request("/device?user_code="+code, "")
+			r.Method, r.RemoteAddr = http.MethodGet, address
+			return send(w, r).status
+		}
+		statuses := make(chan int, guesses)
+		for range guesses {
+			go func() { statuses <- look(here, "BBBB-BBBB") }()
+		}
+		synctest.Wait()
+		assert.EqualValues(t, 10, store.asked.Load())
+		close(store.release)
+		count := map[int]int{}
+		for range guesses {
+			count[<-statuses]++
+		}
+		assert.Equal(t, map[int]int{404: 10, 429: guesses - 10}, count)
+		for range 20 {
+			require.Equal(t, 200, look(elsewhere, d.UserCode), "right ones do not count")
+		}
+		assert.Equal(t, []int{404, 404, 429}, []int{look(elsewhere, "BBBB-BBBB"), look(elsewhere, "BBBB-BBBB"), look(elsewhere, "BBBB-BBBB")})
+		w.now = w.now.Add(10 * time.Second) // two for all
+		assert.Equal(t, []int{404, 404, 429}, []int{look("203.0.113.1:1", "BBBB-BBBB"), look("203.0.113.1:1", "BBBB-BBBB"), look(elsewhere, "BBBB-BBBB")})
+		w.now = w.now.Add(6 * time.Second)
+		assert.Equal(t, 404, look(elsewhere, "BBBB-BBBB"), "who was refused for all keeps their own")
+	})
 }
 
 // brokenLimiter is one whose database is away.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/scopes"
@@ -35,4 +36,17 @@ func TestBackendGetsTheRegisteredScopes(t *testing.T) {
 		Audience: []string{api}, Registered: scopes.Set{"read", "write"},
 	}
 	assert.Equal(t, []scopes.Request{want, want}, backend.asked)
+}
+
+// What lets a client administer the server is no default, whoever says so.
+func TestBackendCanNotMakeAdministrators(t *testing.T) {
+	w := newWorld(t, func(c *authserver.Config) { c.Scopes, c.DefaultScopes = &asRegistered{}, nil })
+	require.NoError(t, w.memory.PutClient(t.Context(), &authserver.Client{
+		ID: "root", Grants: []string{authserver.GrantClientCredentials}, Audience: []string{issuer},
+		Scopes:  scopes.Set{authserver.AdminScope},
+		Secrets: []authserver.Secret{{Hash: authserver.HashGenerated(secret)}},
+	}))
+	assert.Equal(t, refusal(400, "invalid_scope", "no scope was asked for, and there is no default"),
+		w.post("/token", "grant_type=client_credentials", as("root")...))
+	assert.Equal(t, token("3600", authserver.AdminScope), w.post("/token", "grant_type=client_credentials&scope="+authserver.AdminScope, as("root")...))
 }

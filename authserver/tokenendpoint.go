@@ -152,7 +152,9 @@ func (s *Server) grantScopes(ctx context.Context, client *Client, asked string, 
 	if len(standard) == 0 {
 		standard = s.config.DefaultScopes
 	}
-	if standard = intersect(standard, allowed); len(standard) == 0 {
+	// A backend's default may be all that is registered.
+	standard = intersect(standard, allowed).Without(scopes.Set{AdminScope})
+	if len(standard) == 0 {
 		return nil, &Error{Code: codeInvalidScope, Description: "no scope was asked for, and there is no default"}
 	}
 	return standard, nil

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -29,7 +30,8 @@ type Query struct {
 	Since, Until time.Time
 	// Text is somewhere in what the entry says, whatever the case of letters.
 	Text string
-	// Scan is how many bytes one call looks at; zero means 64 MiB.
+	// Scan is how many bytes one call looks at, to the end of a line; zero means
+	// 64 MiB.
 	Scan int64
 }
 
@@ -179,14 +181,18 @@ func (s *search) open(path string) (files []logFile, err error) {
 			files = append(files, f)
 		}
 	}
-	slices.SortFunc(files, func(a, b logFile) int { return cmp.Or(b.began.Compare(a.began), cmp.Compare(a.id, b.id)) })
-	return slices.CompactFunc(files, func(a, b logFile) bool {
-		if a.id != b.id {
-			return false
+	slices.SortFunc(files, func(a, b logFile) int {
+		return cmp.Or(b.began.Compare(a.began), cmp.Compare(a.id, b.id), cmp.Compare(b.size, a.size))
+	})
+	distinct := files[:0]
+	for _, f := range files {
+		if n := len(distinct); n > 0 && distinct[n-1].id == f.id {
+			_ = f.file.Close() // it was renamed meanwhile, or is a copy
+			continue
 		}
-		_ = b.file.Close() // it was renamed meanwhile
-		return true
-	}), nil
+		distinct = append(distinct, f)
+	}
+	return distinct, nil
 }
 
 var errNoLog = errors.New("audit: the file is no log")
@@ -212,18 +218,17 @@ func openPart(path string) (f logFile, err error) {
 	if info.Size() == 0 {
 		return f, io.EOF
 	}
-	for line, err := range lines(io.NewSectionReader(file, 0, info.Size())) {
-		var first Entry
-		if err == nil {
-			first, err = parseEntry(line)
-		}
-		if err != nil {
-			return f, errNoLog
-		}
-		sum := sha256.Sum256(line)
-		return logFile{file, info.Size(), hex.EncodeToString(sum[:8]), first.Time}, nil
+	line, err := bufio.NewReader(io.NewSectionReader(file, 0, maxLine)).ReadBytes('\n')
+	if err != nil {
+		return f, errNoLog
 	}
-	return f, io.EOF
+	line = line[:len(line)-1]
+	first, err := parseEntry(line)
+	if err != nil {
+		return f, errNoLog
+	}
+	sum := sha256.Sum256(line)
+	return logFile{file, info.Size(), hex.EncodeToString(sum[:8]), first.Time}, nil
 }
 
 // in looks into one file, backwards from the offset, or from the end if that is
@@ -236,10 +241,11 @@ func (s *search) in(f logFile, offset int64) (done bool, err error) {
 		if s.ctx.Err() != nil {
 			return true, fmt.Errorf("audit: %w", s.ctx.Err())
 		}
-		if s.left -= int64(len(line)); s.left < 0 {
+		if s.left <= 0 {
 			s.found.Next = fmt.Sprintf("%s.%d", f.id, at+int64(len(line))+1)
 			return true, nil
 		}
+		s.left -= int64(len(line))
 		if !s.mayHave(line) {
 			continue
 		}

@@ -150,6 +150,25 @@ func TestSearchInDisorder(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// Of a file that is there twice, such as before and after it was renamed, or as
+// a copy that somebody has made, the longer one counts.
+func TestSearchInCopies(t *testing.T) {
+	path := writeLog(t, 20, 2)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	half := text[:strings.Index(string(text), `"seq":16,`)-1] // the lines 11 to 15
+	for name, content := range map[string][]byte{"-backup": half, ".0": text, ".00": half, ".z": text} {
+		require.NoError(t, os.WriteFile(path+name, content, 0o600))
+	}
+	want := []int{}
+	for seq := 20; seq > 0; seq-- {
+		want = append(want, seq)
+	}
+	for _, limit := range []int{3, 100} {
+		assert.Equal(t, want, all(t, path, audit.Query{}, limit), "limit %d", limit)
+	}
+}
+
 // A search stops after so many bytes, whatever it has found, and goes on there.
 func TestSearchIsBounded(t *testing.T) {
 	path := writeLog(t, 3, 1)
@@ -170,7 +189,7 @@ func TestSearchIsBounded(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 
-	q := audit.Query{Token: "jti-0", Subject: "person 0", Scan: 1_100_000}
+	q := audit.Query{Token: "jti-0", Subject: "person 0", Scan: 900_000}
 	for next, calls := "", 1; ; calls++ {
 		found, err := audit.Search(t.Context(), path, q, next, 10)
 		require.NoError(t, err)
@@ -182,4 +201,21 @@ func TestSearchIsBounded(t *testing.T) {
 		}
 		assert.Empty(t, found.Entries)
 	}
+}
+
+// However little one call may look at, the next goes on behind it.
+func TestSearchMakesProgress(t *testing.T) {
+	path := writeLog(t, 3, 1)
+	var seqs []int
+	next := ""
+	for range 3 {
+		found, err := audit.Search(t.Context(), path, audit.Query{Scan: 1}, next, 10)
+		require.NoError(t, err)
+		for _, e := range found.Entries {
+			seqs = append(seqs, int(e.Seq))
+		}
+		next = found.Next
+	}
+	assert.Equal(t, []int{3, 2, 1}, seqs)
+	assert.Empty(t, next)
 }
