@@ -164,6 +164,9 @@ func (c *Client) WithHash(from, to string) *Client {
 
 // CheckAs is [Client.Check] for a client that must have the ID.
 func (c *Client) CheckAs(id string) error {
+	if c == nil {
+		return fmt.Errorf("authserver: client %q can not become nothing (hint: DeleteClient)", id)
+	}
 	if c.ID != id {
 		return fmt.Errorf("authserver: client %q can not become %q (hint: register another one)", id, c.ID)
 	}

@@ -131,8 +131,8 @@ type Config struct {
 	// DPoPNonceKey, if set, has the token endpoint demand DPoP proofs that hold
 	// a nonce which it handed out not long ago (RFC 9449, section 8), so that
 	// nobody can make proofs ahead of time. Who sends another is answered with
-	// "use_dpop_nonce" and the nonce, and every answer to a proof has the next
-	// one. It is a secret of at least 32 bytes, the same for all servers with
+	// "use_dpop_nonce" and the nonce, and every answer to a proof of a client
+	// that has authenticated has the next one. It is a secret of at least 32 bytes, the same for all servers with
 	// the issuer.
 	DPoPNonceKey []byte
 	// DPoPNonceTTL is how long a nonce is good, at least; five minutes if zero.

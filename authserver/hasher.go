@@ -11,8 +11,8 @@ import (
 // SecretUpgrader, replaced when it is used.
 //
 // It may be slow: the server remembers for a minute what it has verified, and
-// calls VerifySecret for only some at a time. It must be safe for concurrent
-// use.
+// calls VerifySecret and HashSecret for only some at a time. It must be safe for
+// concurrent use.
 type SecretHasher interface {
 	// HashSecret returns the hash of a secret, which was generated and has 128
 	// random bits or more, or was chosen by a person.

@@ -203,8 +203,8 @@ func (s *Server) present(ctx context.Context, client *Client, value string, kind
 }
 
 // narrow decides over scopes and audience of a new access token: no more than
-// the refresh token has, nor than the client may have by now. Refusing leaves
-// the refresh token as it is.
+// the refresh token has, and no scopes that the client may not have any more.
+// Refusing leaves the refresh token as it is.
 func (s *Server) narrow(ctx context.Context, r *GrantRequest, record Record) (scopes.Set, []string, error) {
 	audience, err := choose(r.Form.Resources(), func(resource string) bool { return contains(record.Audience, resource) })
 	if err != nil {

@@ -97,29 +97,31 @@ func checkSecret(secret string) error {
 // random bits or more, its digest, keyed by Config.SecretPeppers if there are
 // any; and for one that a person chose, that of [HashChosen].
 func (s *Server) HashSecret(ctx context.Context, secret string, generated bool) (string, error) {
-	if h := s.config.SecretHasher; h != nil {
-		hash, err := h.HashSecret(ctx, secret, generated)
-		if err == nil && !isForeign(hash) {
-			err = fmt.Errorf("authserver: the hash of SecretHasher does not begin with %s", ForeignPrefix)
-		}
-		return hash, err
-	}
-	if !generated {
+	hasher := s.config.SecretHasher
+	if hasher != nil || !generated { // slow, maybe
 		done, err := s.keeper.slot(ctx)
 		if err != nil {
 			return "", err
 		}
 		defer done()
-		return HashChosen(secret)
 	}
-	if len(s.keeper.peppers) > 0 {
+	switch {
+	case hasher != nil:
+		hash, err := hasher.HashSecret(ctx, secret, generated)
+		if err == nil && !isForeign(hash) {
+			err = fmt.Errorf("authserver: the hash of SecretHasher does not begin with %s", ForeignPrefix)
+		}
+		return hash, err
+	case !generated:
+		return HashChosen(secret)
+	case len(s.keeper.peppers) > 0:
 		return s.keeper.peppers[0].hash(secret), nil
 	}
 	return HashGenerated(secret), nil
 }
 
 // upgrade replaces a hash that is not as good as it could be. The secret has
-// just been verified.
+// just been verified. Of those who use it at the same time, one does that.
 func (s *Server) upgrade(ctx context.Context, c *Client, secret *Secret, plain string) {
 	clients, ok := s.config.Clients.(SecretUpgrader)
 	if !ok || !s.keeper.outdated(secret.Hash) {
@@ -129,6 +131,11 @@ func (s *Server) upgrade(ctx context.Context, c *Client, secret *Secret, plain s
 	if !generated && len(plain) < minChosen {
 		return // a new hash would be of no use to it
 	}
+	key := [2]string{c.ID, secret.Hash}
+	if _, busy := s.upgrades.LoadOrStore(key, true); busy {
+		return
+	}
+	defer s.upgrades.Delete(key)
 	better, err := s.HashSecret(ctx, plain, generated)
 	if err == nil {
 		err = clients.UpgradeSecret(ctx, c.ID, secret.Hash, better)

@@ -148,10 +148,16 @@ type countingHasher struct {
 	verified atomic.Int64
 	running  atomic.Int64
 	most     atomic.Int64
-	stale    string // what is outdated
+	stale    string        // what is outdated
+	finish   chan struct{} // each hash takes one; nil if none does
+	begun    atomic.Int64  // hashes
 }
 
 func (h *countingHasher) HashSecret(_ context.Context, secret string, generated bool) (string, error) {
+	h.begun.Add(1)
+	if h.finish != nil {
+		<-h.finish
+	}
 	if secret == "broken" {
 		return "", errBroken
 	}
@@ -175,6 +181,43 @@ func (h *countingHasher) VerifySecret(_ context.Context, hash, secret string) (b
 
 func (h *countingHasher) Outdated(hash string) bool {
 	return h.stale != "" && strings.Contains(hash, h.stale)
+}
+
+// A secret that many use at the same time is hashed anew once, and nobody waits
+// for that but the first; of different ones, only some are at a time.
+func TestUpgradesAreLimited(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(6))
+	const slots, asking, clients = 3, 12, 8
+	synctest.Test(t, func(t *testing.T) {
+		hasher := &countingHasher{finish: make(chan struct{})}
+		w := newWorld(t, func(c *authserver.Config) { c.SecretHasher = hasher })
+		statuses := make(chan int, asking*clients)
+		for i := range clients {
+			withHash(t, w, authserver.HashGenerated(secret))
+			c, err := w.memory.Client(t.Context(), "c")
+			require.NoError(t, err)
+			other := *c
+			other.ID = fmt.Sprint("c", i)
+			require.NoError(t, w.memory.PutClient(t.Context(), &other))
+			for range asking {
+				go func() { statuses <- w.post("/token", credentialsGrant, as(other.ID)...).status }()
+			}
+		}
+		synctest.Wait()
+		assert.EqualValues(t, slots, hasher.begun.Load())
+		assert.Len(t, statuses, (asking-1)*clients)
+		close(hasher.finish)
+		synctest.Wait()
+		assert.EqualValues(t, clients, hasher.begun.Load())
+		for range asking * clients {
+			assert.Equal(t, 200, <-statuses)
+		}
+		for i := range clients {
+			c, err := w.memory.Client(t.Context(), fmt.Sprint("c", i))
+			require.NoError(t, err)
+			assert.Regexp(t, `^\$x-test\$true\$`, c.Secrets[0].Hash)
+		}
+	})
 }
 
 // Only some verifications run at a time. Who waits and goes away gets no

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sneckauth/sneck"
@@ -29,6 +30,7 @@ type Server struct {
 	nonces   *dpop.Nonces   // of the token endpoint; nil if none are wanted
 	local    *MemoryLimiter // when the configured one fails, and for events
 	lost     atomic.Int64   // events that the audit could not take
+	upgrades sync.Map       // client IDs and hashes of secrets that are being replaced
 	// crossOrigin keeps forms of other sites from the authorization endpoint.
 	crossOrigin http.CrossOriginProtection
 }

@@ -229,8 +229,8 @@ func testClientChange(t T, s authserver.ClientRegistry) {
 	wantErr(t, errOfCaller, func() error {
 		return changer.ChangeClient(t.Context(), "c", func(*authserver.Client) (*authserver.Client, error) { return nil, errOfCaller })
 	})
-	for _, wrong := range []authserver.Client{{ID: "d"}, {ID: "c", AuthMethod: "nonsense"}} {
-		if changer.ChangeClient(t.Context(), "c", func(*authserver.Client) (*authserver.Client, error) { return &wrong, nil }) == nil {
+	for _, wrong := range []*authserver.Client{nil, {ID: "d"}, {ID: "c", AuthMethod: "nonsense"}} {
+		if changer.ChangeClient(t.Context(), "c", func(*authserver.Client) (*authserver.Client, error) { return wrong, nil }) == nil {
 			t.Errorf("a changed client was not checked")
 		}
 	}
