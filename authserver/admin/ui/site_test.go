@@ -68,6 +68,7 @@ func TestRoleEndsAtOnce(t *testing.T) {
 	w := newWorld(t)
 	root := w.as(t, "root")
 	assert.Equal(t, "Administration", root.get("/admin/").title())
+	require.NoError(t, w.ops.SetAdmin(t.Context(), w.alice.ID, true))
 	require.NoError(t, w.ops.SetAdmin(t.Context(), w.root.ID, false))
 	assert.Equal(t, http.StatusForbidden, root.get("/admin/clients").status)
 	require.NoError(t, w.ops.SetAdmin(t.Context(), w.root.ID, true))
