@@ -77,6 +77,26 @@ func TestRoleEndsAtOnce(t *testing.T) {
 	assert.Equal(t, "Sign in", root.get("/admin/clients").title())
 }
 
+// Whoever tries many passwords has to wait; an administrator whose browser is
+// known does not, though at the same address.
+func TestSignInsAreLimited(t *testing.T) {
+	w := newWorld(t)
+	known := w.as(t, "root")
+	stranger := w.browser(t)
+	statuses := map[int]int{}
+	for range 12 {
+		statuses[stranger.post("/admin/", "action", "sign-in", "username", "root", "password", "wrong password").status]++
+	}
+	assert.Equal(t, map[int]int{http.StatusUnprocessableEntity: 10, http.StatusTooManyRequests: 2}, statuses)
+	got := stranger.signIn("/admin/", "root")
+	assert.Equal(t, []any{http.StatusTooManyRequests, "Sign in"}, []any{got.status, got.title()})
+	assert.NotEmpty(t, got.header.Get("Retry-After"))
+	assert.Equal(t, "Administration", known.get("/admin/").title())
+	known.post("/signout")
+	assert.Equal(t, "Sign in", known.get("/admin/").title())
+	assert.Equal(t, "Administration", known.signIn("/admin/", "root").title())
+}
+
 // A sign-in counts for an hour, and then it is asked for, with the name filled
 // in, on the way to the same page.
 func TestSignInAgain(t *testing.T) {
