@@ -249,10 +249,13 @@ func (s *Server) generate(ctx context.Context, f TokenGenerator, r *TokenRequest
 func (s *Server) write(ctx context.Context, now time.Time, issue *Issue, yield []Record) error {
 	if issue.Spend == nil {
 		err := s.config.Store.Create(ctx, yield...)
-		if err != nil && !errors.Is(err, ErrExists) {
+		switch {
+		case errors.Is(err, ErrExists):
+			return err
+		case err != nil:
 			return unavailable(fmt.Errorf("store a token: %w", err))
 		}
-		return err
+		return s.confirmClient(ctx, yield)
 	}
 	spend := *issue.Spend
 	spend.Now, spend.Yield = now, append(yield[:len(yield):len(yield)], spend.Yield...)

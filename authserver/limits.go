@@ -30,7 +30,7 @@ type Limits struct {
 	// be many clients, twice as much.
 	Token, Introspect, Revoke, Device EndpointLimit
 	// Failures is for failed authentication: of a client at one address, and
-	// of all at one address. A client is never refused for what failed
+	// of all at one address, administrators among them. A client is never refused for what failed
 	// elsewhere. The defaults are 10 a minute, and 60 a minute after a burst
 	// of 100.
 	Failures EndpointLimit
@@ -214,6 +214,20 @@ func (s *Server) failures(r *http.Request, claimed string, n int) error {
 		err = cmp.Or(s.take(r.Context(), key, n, l.Client), err)
 	}
 	return s.tooMany(r, err)
+}
+
+// Failed counts a request that did not authenticate at something beside the
+// server's endpoints, such as its administration, for the address that it came
+// from: see Limits.Failures. It returns how long whoever sent it has to wait
+// before they try again; zero if the limit is not reached. Who does authenticate
+// is to be let in all the same, so that nobody can lock others out.
+func (s *Server) Failed(r *http.Request) (wait time.Duration) {
+	var limited *limitError
+	if errors.As(s.takeAddress(r, &s.limits.failure, 1), &limited) {
+		s.observeLimit(r, limited)
+		return limited.wait
+	}
+	return 0
 }
 
 // claimedID returns who the client says it is, if it is possible.

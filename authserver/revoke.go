@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,4 +64,23 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) 
 	noStore(w)
 	w.WriteHeader(http.StatusOK)
 	return client, nil
+}
+
+// confirmClient takes records back if their client was deleted meanwhile. Who
+// deletes a client revokes what it has after that, so of a client that is still
+// there now nothing is missed. What is spent for tokens would be gone by then.
+func (s *Server) confirmClient(ctx context.Context, records []Record) error {
+	_, err := s.config.Clients.Client(ctx, records[0].Client)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, ErrNotFound):
+		return unavailable(fmt.Errorf("look up a client: %w", err)) // nobody gets what it is about
+	}
+	for _, r := range records {
+		if _, err := s.config.Store.Revoke(ctx, Selector{Key: r.Key}); err != nil {
+			return unavailable(fmt.Errorf("take back a token: %w", err))
+		}
+	}
+	return invalidClient("client authentication failed", errors.New("the client was deleted meanwhile"))
 }

@@ -1,6 +1,7 @@
 package authserver_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -50,4 +51,30 @@ func TestGarbageDoesNotReachTheStore(t *testing.T) {
 		assert.Equal(t, inactive, w.post("/introspect", "token="+token, as("api")...))
 		assert.Equal(t, revoked, w.post("/revoke", "token="+token, as("app")...))
 	}
+}
+
+// A sluggish store writes a token only after its client was deleted, with all
+// that it had by then.
+type sluggish struct{ *authserver.Memory }
+
+func (s sluggish) Create(ctx context.Context, records ...authserver.Record) error {
+	if err := s.DeleteClient(ctx, "app"); err != nil {
+		return err
+	}
+	if _, err := s.Revoke(ctx, authserver.Selector{Client: "app"}); err != nil {
+		return err
+	}
+	return s.Memory.Create(ctx, records...)
+}
+
+// A token that is issued while its client is being deleted does not outlive it.
+func TestTokenDoesNotOutliveItsClient(t *testing.T) {
+	w := newWorld(t, func(c *authserver.Config) { c.Store = sluggish{c.Store.(*authserver.Memory)} })
+	got := w.post("/token", "grant_type=client_credentials", as("app")...)
+	assert.Equal(t, refusal(401, "invalid_client", "client authentication failed"), got)
+	_, err := w.Verify(t.Context(), "token-1")
+	require.ErrorIs(t, err, sneck.ErrInvalid)
+	left, err := w.memory.List(t.Context(), "", authserver.Selector{Client: "app"}, authserver.Key{}, 10)
+	require.NoError(t, err)
+	assert.Empty(t, left)
 }

@@ -166,11 +166,19 @@ func (o *Operations) SetPassword(ctx context.Context, id, password string) (made
 	return made, o.record(ctx, authserver.Event{Kind: authserver.EventPasswordChanged, Subject: id})
 }
 
-// SetAdmin says whether an account may administer the server.
+// SetAdmin says whether an account may administer the server. Nobody takes that
+// from the last one who may: see Config.AllowNoAdmin.
 func (o *Operations) SetAdmin(ctx context.Context, id string, admin bool) error {
 	accounts, err := o.accounts()
 	if err != nil {
 		return err
+	}
+	if !admin {
+		o.writing.Lock()
+		defer o.writing.Unlock()
+		if err := o.notLastAdmin(ctx, id); err != nil {
+			return err
+		}
 	}
 	if err := accounts.SetAdmin(ctx, id, admin); err != nil {
 		return accountError(err, id)
@@ -182,11 +190,34 @@ func (o *Operations) SetAdmin(ctx context.Context, id string, admin bool) error 
 	return o.record(ctx, authserver.Event{Kind: authserver.EventAccountChanged, Subject: id, Reason: reason})
 }
 
+// notLastAdmin refuses to go on if nobody but the account may administer the
+// server. The caller holds writing, so that of two at a time one is told.
+func (o *Operations) notLastAdmin(ctx context.Context, id string) error {
+	if o.config.AllowNoAdmin {
+		return nil
+	}
+	accounts := o.config.Accounts
+	is, err := accounts.Admin(ctx, id)
+	if err != nil || !is {
+		return err
+	}
+	other, err := accounts.OtherAdmin(ctx, id)
+	if err == nil && !other {
+		err = refuse(ErrInvalid, "account %q is the last administrator's (hint: make somebody else an administrator first)", id)
+	}
+	return err
+}
+
 // DeleteAccount deletes an account and revokes everything that was issued for
-// it.
+// it. That of the last administrator stays: see Config.AllowNoAdmin.
 func (o *Operations) DeleteAccount(ctx context.Context, id string) error {
 	accounts, err := o.accounts()
 	if err != nil {
+		return err
+	}
+	o.writing.Lock()
+	defer o.writing.Unlock()
+	if err := o.notLastAdmin(ctx, id); err != nil {
 		return err
 	}
 	if err := accounts.Delete(ctx, id); err != nil {

@@ -23,7 +23,8 @@ const Path = "/admin/api/v1/"
 // Whoever asks needs a bearer token of the server itself, as RFC 6750 has it:
 // with authserver.AdminScope, meant for the server's issuer alone, not bound
 // to a key, and of a client that may still have the scope. If it acts for a
-// person, that one's account must be an administrator's. Cookies mean nothing,
+// person, that one's account must be an administrator's. Those that fail are
+// limited for each address, by the server's Limits.Failures. Cookies mean nothing,
 // and other origins get no permission, so a browser can not be made to ask.
 //
 // It belongs on a listener of its own, that not everybody reaches.
@@ -66,7 +67,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	by, err := a.authorize(r)
 	if err != nil {
-		a.refuse(w, r, err)
+		a.refuse(w, r, a.limit(r, err))
 		return
 	}
 	a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), byKey{}, by)))
@@ -114,6 +115,23 @@ func (a *API) authorize(r *http.Request) (by string, err error) {
 		err = insufficientScope("the account of the token is not an administrator's (hint: sneck user admin NAME)")
 	}
 	return t.Subject, err
+}
+
+// limit counts a request that was refused with 401, and returns the error to be
+// answered. A token that is right is accepted however many wrong ones there were.
+func (a *API) limit(r *http.Request, err error) error {
+	var p *problem
+	if !errors.As(err, &p) || p.Status != http.StatusUnauthorized {
+		return err
+	}
+	wait := a.ops.config.Server.Failed(r)
+	if wait <= 0 {
+		return err
+	}
+	return &problem{
+		Status: http.StatusTooManyRequests, Detail: "too many requests from this address had no valid token (hint: wait as long as Retry-After says)",
+		retryAfter: wait,
+	}
 }
 
 // bearer returns the token of a request (RFC 6750, section 2.1).

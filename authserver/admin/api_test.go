@@ -287,6 +287,11 @@ func TestOperations(t *testing.T) {
 	step("searchAudit", "GET", "audit?after=x", "", 422, `{"title":"Unprocessable Entity","status":422,"detail":"there is no such place in the log (hint: search again, from the beginning)"}`)
 
 	w.noSecretIn(t, everything.String(), token)
+	last := `{"title":"Unprocessable Entity","status":422,"detail":"account \"` + ids["sub"] + `\" is the last administrator's (hint: make somebody else an administrator first)"}`
+	step("deleteAccount", "DELETE", "accounts/<sub>", "", 422, last)
+	step("setAdmin", "PUT", "accounts/<sub>/admin", `{"admin":false}`, 422, last)
+	_, err := w.ops.CreateAccount(t.Context(), admin.NewAccount{Username: "bob", Admin: true})
+	require.NoError(t, err)
 	step("deleteAccount", "DELETE", "accounts/<sub>", "", 204, "")
 	step("deleteAccount", "DELETE", "accounts/<sub>", "", 404, missing(`there is no account \"`+ids["sub"]+`\" (hint: list the accounts)`))
 	step("deleteClient", "DELETE", "clients/a%2Fb%20c", "", 200, `{"revoked":0}`)

@@ -23,6 +23,9 @@ type Client struct {
 	Public bool `json:"public"`
 	// Secrets are those that it has, without themselves.
 	Secrets []Secret `json:"secrets"`
+	// SecretsEnded is how many secrets a change has ended, as the client does
+	// not authenticate by any now; zero in any other answer.
+	SecretsEnded int `json:"secrets_ended,omitempty"`
 	// Version names this state of the client, for those who change it.
 	Version string `json:"version"`
 	// Secret is the secret that was made with the client; empty in any other
@@ -35,8 +38,8 @@ type NewClient struct {
 	// ID is made up if it is empty.
 	ID string `json:"client_id,omitempty"`
 	ClientSettings
-	// Public registers it without a secret. One that authenticates by keys or
-	// certificates gets none in any case.
+	// Public registers it without a secret, as the method "none" does. One that
+	// authenticates by keys or certificates gets none in any case.
 	Public bool `json:"public,omitempty"`
 }
 
@@ -154,22 +157,19 @@ func clientError(err error) error {
 	return invalid(err)
 }
 
-// usesSecret reports whether a client that authenticates so has a secret.
-func usesSecret(method string) bool {
-	return method == "" || strings.HasPrefix(method, "client_secret_")
-}
-
 // ChangeClient replaces the settings of a client. Unless version is empty, it
 // must be that of the client as it is, else nothing is done and the error is
-// ErrChanged. Secrets stay as they are.
+// ErrChanged. Secrets stay as they are, unless the client authenticates by
+// something else then: they end with the change, at once, and what was issued
+// lives on.
 func (o *Operations) ChangeClient(ctx context.Context, id, version string, s ClientSettings) (*Client, error) {
 	return o.change(ctx, id, version, "", func(c *authserver.Client) error {
 		public := c.Public()
 		if err := s.apply(c); err != nil {
 			return err
 		}
-		if c.Public() && !public {
-			return refuse(ErrInvalid, "client %q would need no secret any more (hint: register another client that is public)", id)
+		if c.Public() && !public && usesSecret(s.AuthMethod) {
+			return refuse(ErrInvalid, "client %q has no secret to authenticate by (hint: register another client, or %s makes it public)", id, methodNone)
 		}
 		return nil
 	})
@@ -206,7 +206,14 @@ func (o *Operations) change(ctx context.Context, id, expected, reason string, ed
 			before = now
 			continue
 		}
-		return o.view(complete), o.record(ctx, authserver.Event{
+		v := o.view(complete)
+		if len(complete.Secrets) == 0 {
+			v.SecretsEnded = len(before.Secrets)
+		}
+		if v.SecretsEnded > 0 {
+			reason = "secrets ended"
+		}
+		return v, o.record(ctx, authserver.Event{
 			Kind: authserver.EventClientChanged, Client: id, Scopes: complete.Scopes, Reason: reason,
 		})
 	}

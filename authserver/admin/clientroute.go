@@ -58,7 +58,7 @@ func clientRoutes() []route {
 		},
 		{
 			method: http.MethodPut, path: "clients/{client_id}", id: "changeClient",
-			summary: "Replace the settings of a client; what is left out is empty then. Secrets stay.",
+			summary: "Replace the settings of a client; what is left out is empty then. Secrets stay, unless it authenticates by something else now: then they end.",
 			body:    ClientSettings{}, result: Client{}, status: http.StatusOK, tagged: true, versioned: true,
 			serve: func(c *call) (any, error) {
 				s, err := decode[ClientSettings](c)

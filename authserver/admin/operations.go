@@ -15,8 +15,8 @@ import (
 // with As who does it. It is safe for concurrent use.
 type Operations struct {
 	config Config
-	// writing is held while a client is read, changed and written. All that As
-	// returns share it.
+	// writing is held while a client, or who is an administrator, is read,
+	// changed and written. All that As returns share it.
 	writing *sync.Mutex
 	by      string
 }
@@ -31,6 +31,9 @@ type Config struct {
 	Clients authserver.ClientRegistry
 	// Accounts are those of the pages.
 	Accounts *pages.Accounts
+	// AllowNoAdmin lets the last administrator go, for callers who can make
+	// another without being one, as they have the database.
+	AllowNoAdmin bool
 	// Keys are the server's signing keys, if they are kept in the store.
 	Keys *authserver.KeyRing
 	// AuditPath names the audit log. What it was renamed to, with more behind

@@ -95,6 +95,71 @@ func TestClientLife(t *testing.T) {
 	assert.Equal(t, []authserver.Event{{Kind: authserver.EventClientDeleted, Client: "app", By: "olga"}}, w.happened(t))
 }
 
+// A client that comes to authenticate by something else has no secrets any more,
+// from the same moment on, and the answer says so.
+func TestClientWithoutSecrets(t *testing.T) {
+	const keys = `{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`
+	standing := admin.ClientSettings{Grants: []string{"authorization_code"}, RedirectURIs: []string{"https://app.example/cb"}, Scope: "notes:read"}
+	byKey, public, unknown, service := standing, standing, standing, standing
+	byKey.AuthMethod, byKey.JWKS = "private_key_jwt", json.RawMessage(keys)
+	public.AuthMethod = "none"
+	unknown.AuthMethod = "magic"
+	service.AuthMethod, service.Grants = "none", []string{"client_credentials"}
+	for name, test := range map[string]struct {
+		to        admin.ClientSettings
+		want      admin.Client // of the answer, but for ID and version
+		wantError string
+		reason    string
+	}{
+		"secrets stay": {to: standing, want: admin.Client{ClientSettings: standing}},
+		"keys":         {to: byKey, want: admin.Client{ClientSettings: byKey, SecretsEnded: 2}, reason: "secrets ended"},
+		"public":       {to: public, want: admin.Client{ClientSettings: public, Public: true, SecretsEnded: 2}, reason: "secrets ended"},
+		"no keys":      {to: admin.ClientSettings{AuthMethod: "private_key_jwt"}, wantError: "private_key_jwt needs JWKS or JWKSURI"},
+		"no method":    {to: unknown, wantError: `AuthMethod "magic" is not known`},
+		"no person":    {to: service, wantError: "a public client can not use client_credentials"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			made, err := w.ops.CreateClient(t.Context(), admin.NewClient{ID: "app", ClientSettings: standing})
+			require.NoError(t, err)
+			_, err = w.ops.AddSecret(t.Context(), "app", time.Time{})
+			require.NoError(t, err)
+			before, err := w.ops.Client(t.Context(), "app")
+			require.NoError(t, err)
+			w.happened(t)
+			got, err := w.ops.ChangeClient(t.Context(), "app", "", test.to)
+			kept, readErr := w.ops.Client(t.Context(), "app")
+			require.NoError(t, readErr)
+			if test.wantError != "" {
+				require.ErrorIs(t, err, admin.ErrInvalid)
+				require.ErrorContains(t, err, test.wantError)
+				assert.Equal(t, before, kept, "nothing is changed")
+				return
+			}
+			require.NoError(t, err)
+			test.want.ID, test.want.Version, test.want.Secrets = made.ID, got.Version, []admin.Secret{}
+			if test.want.SecretsEnded == 0 {
+				test.want.Secrets = before.Secrets
+			}
+			assert.Equal(t, &test.want, got)
+			test.want.SecretsEnded = 0
+			assert.Equal(t, &test.want, kept)
+			assert.Equal(t, []authserver.Event{
+				{Kind: authserver.EventClientChanged, Client: "app", Scopes: scopes.Set{"notes:read"}, By: "olga", Reason: test.reason},
+			}, w.happened(t))
+
+			// There is no way back without a secret, but none is needed twice.
+			again, err := w.ops.ChangeClient(t.Context(), "app", "", kept.ClientSettings)
+			require.NoError(t, err)
+			assert.Equal(t, kept, again)
+			if test.to.AuthMethod == "private_key_jwt" {
+				_, err = w.ops.ChangeClient(t.Context(), "app", "", standing)
+				require.ErrorContains(t, err, "has no secret to authenticate by (hint: register another client, or none makes it public)")
+			}
+		})
+	}
+}
+
 // What is revoked is what was granted. That something was used stays on record,
 // and sessions go on.
 func TestRevokeTokens(t *testing.T) {

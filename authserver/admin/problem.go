@@ -6,7 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // A problem is a refusal as it is sent (RFC 9457).
@@ -19,6 +21,8 @@ type problem struct {
 
 	// challenge is the WWW-Authenticate header.
 	challenge string
+	// retryAfter is the Retry-After header of a 429.
+	retryAfter time.Duration
 }
 
 func (p *problem) Error() string { return "admin: " + p.Detail }
@@ -67,6 +71,8 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case p.challenge != "":
 		h.Set("WWW-Authenticate", p.challenge)
+	case p.retryAfter > 0:
+		h.Set("Retry-After", strconv.FormatInt(int64((p.retryAfter+time.Second-1)/time.Second), 10)) // rounded up
 	case p.Status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
 	}
@@ -84,6 +90,8 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (a *API) logRefusal(r *http.Request, status int, err error) {
 	level := slog.LevelInfo
 	switch {
+	case status == http.StatusTooManyRequests:
+		level = slog.LevelDebug // the server has said so, once
 	case status >= 500:
 		level = slog.LevelError
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:

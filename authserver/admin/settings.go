@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
@@ -40,7 +41,7 @@ type ClientSettings struct {
 	// TokenFormat is "opaque" or "jwt"; empty leaves it to the server.
 	TokenFormat string `json:"access_token_format,omitempty"`
 	// AuthMethod is how it authenticates; empty is client_secret_basic or
-	// client_secret_post.
+	// client_secret_post, and "none" makes it public.
 	AuthMethod string `json:"token_endpoint_auth_method,omitempty"`
 	// AuthAlgorithm is what it signs with to authenticate; empty is whatever
 	// its keys are for.
@@ -68,7 +69,17 @@ type ClientSettings struct {
 // maxTTL is the longest life in seconds that a time.Duration holds.
 const maxTTL = int64(1<<63-1) / int64(time.Second)
 
-// apply writes the settings into a client.
+// methodNone is the authentication method of public clients (RFC 7591, section
+// 2). Clients themselves have none then, and no secrets.
+const methodNone = "none"
+
+// usesSecret reports whether a client that authenticates so has a secret.
+func usesSecret(method string) bool {
+	return method == "" || strings.HasPrefix(method, "client_secret_")
+}
+
+// apply writes the settings into a client, which has no secrets any more if it
+// does not authenticate by one.
 func (s ClientSettings) apply(c *authserver.Client) error {
 	var sets [3]scopes.Set
 	for i, text := range []string{s.Scope, s.DefaultScope, s.RequiredScope} {
@@ -86,6 +97,12 @@ func (s ClientSettings) apply(c *authserver.Client) error {
 	c.Audience, c.Resources, c.Introspect, c.Serves = s.Audience, s.Resources, s.Introspect, s.Serves
 	c.AccessTokenTTL, c.AccessTokenFormat = time.Duration(s.TokenTTL)*time.Second, authserver.TokenFormat(s.TokenFormat)
 	c.AuthMethod, c.AuthAlgorithm, c.JWKS, c.JWKSURI = s.AuthMethod, s.AuthAlgorithm, s.JWKS, s.JWKSURI
+	if s.AuthMethod == methodNone {
+		c.AuthMethod = ""
+	}
+	if !usesSecret(s.AuthMethod) {
+		c.Secrets = nil
+	}
 	c.Certificate = authserver.ClientCertificate{
 		Subject: s.CertificateSubject, DNS: s.CertificateDNS, URI: s.CertificateURI, IP: s.CertificateIP, Email: s.CertificateEmail,
 	}
@@ -94,12 +111,16 @@ func (s ClientSettings) apply(c *authserver.Client) error {
 }
 
 func settingsOf(c *authserver.Client) ClientSettings {
+	method := c.AuthMethod
+	if c.Public() {
+		method = methodNone
+	}
 	return ClientSettings{
 		Name: c.Name, Grants: c.Grants, RedirectURIs: c.RedirectURIs, RedirectSchemes: c.RedirectSchemes,
 		Scope: c.Scopes.String(), DefaultScope: c.DefaultScopes.String(), RequiredScope: c.RequiredScopes.String(),
 		Audience: c.Audience, Resources: c.Resources, Introspect: c.Introspect, Serves: c.Serves,
 		TokenTTL: int64(c.AccessTokenTTL / time.Second), TokenFormat: string(c.AccessTokenFormat),
-		AuthMethod: c.AuthMethod, AuthAlgorithm: c.AuthAlgorithm, JWKS: c.JWKS, JWKSURI: c.JWKSURI,
+		AuthMethod: method, AuthAlgorithm: c.AuthAlgorithm, JWKS: c.JWKS, JWKSURI: c.JWKSURI,
 		CertificateSubject: c.Certificate.Subject, CertificateDNS: c.Certificate.DNS, CertificateURI: c.Certificate.URI,
 		CertificateIP: c.Certificate.IP, CertificateEmail: c.Certificate.Email,
 		CertificateBound: c.CertificateBound, DPoPBound: c.DPoPBound,

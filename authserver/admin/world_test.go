@@ -38,7 +38,9 @@ type world struct {
 	events []authserver.Event
 }
 
-func newWorld(t *testing.T) *world {
+// newWorld returns a world without limits, as what is wrong is tried often. Each
+// change may alter the server's config before.
+func newWorld(t *testing.T, change ...func(*authserver.Config)) *world {
 	w := &world{store: authserver.NewMemory(), now: epoch}
 	now := func() time.Time { return w.now }
 	ring, err := authserver.NewKeyRing(authserver.KeyRingConfig{Store: w.store, InsecureUnsealed: true, Now: now})
@@ -47,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	log, err := audit.Open(audit.Config{Path: path})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, log.Close()) })
-	w.server, err = authserver.New(authserver.Config{
+	config := authserver.Config{
 		Issuer: issuer, Store: w.store, Clients: w.store, Now: now, Keys: ring,
 		Scopes: scopes.Static{List: []scopes.Described{
 			{Name: "notes:read", Text: "Read your notes"}, {Name: "notes:write"}, {Name: authserver.AdminScope, Text: "Administer the server"},
@@ -58,7 +60,12 @@ func newWorld(t *testing.T) *world {
 				w.events = append(w.events, e)
 			}
 		},
-	})
+	}
+	config.Limits.Failures.Address = authserver.Rate{InsecureUnlimited: true}
+	for _, f := range change {
+		f(&config)
+	}
+	w.server, err = authserver.New(config)
 	require.NoError(t, err)
 	accounts, err := pages.NewAccounts(w.store, now)
 	require.NoError(t, err)

@@ -83,7 +83,7 @@ type Found struct {
 	// Damaged is how many lines were no entries: see [Verify].
 	Damaged int
 	// LeftOut names files that could not be searched, as they are compressed or
-	// no logs.
+	// no logs. Those that can not have anything of the asked time are not named.
 	LeftOut []string
 }
 
@@ -99,7 +99,8 @@ const (
 
 // Search returns up to limit entries of a log that the query selects, the
 // newest first. It looks into the file and into what it was renamed to: files
-// whose name has a dot or a dash and more behind it. after is the Next of what
+// whose name has a dot or a dash and more behind it. A file that was written to
+// for the last time before Query.Since is not opened. after is the Next of what
 // was found before, or empty.
 //
 // It reads backwards, little at a time, and stops after Query.Scan bytes, so that
@@ -158,7 +159,8 @@ type logFile struct {
 	began time.Time
 }
 
-// open opens all files of a log, the newest first.
+// open opens the files of a log that can have what is asked for, the newest
+// first.
 func (s *search) open(path string) (files []logFile, err error) {
 	base := filepath.Base(path)
 	names, err := os.ReadDir(filepath.Dir(path))
@@ -170,11 +172,11 @@ func (s *search) open(path string) (files []logFile, err error) {
 		if !ok || rest != "" && rest[0] != '.' && rest[0] != '-' {
 			continue
 		}
-		f, err := openPart(filepath.Join(filepath.Dir(path), entry.Name()))
+		f, err := s.openPart(filepath.Join(filepath.Dir(path), entry.Name()))
 		switch {
 		case errors.Is(err, errNoLog):
 			s.found.LeftOut = append(s.found.LeftOut, entry.Name())
-		case errors.Is(err, os.ErrNotExist), errors.Is(err, io.EOF): // renamed, or still empty
+		case errors.Is(err, os.ErrNotExist), errors.Is(err, io.EOF), errors.Is(err, errOtherTime): // renamed, still empty, or of no use
 		case err != nil:
 			return files, err
 		default:
@@ -195,28 +197,43 @@ func (s *search) open(path string) (files []logFile, err error) {
 	return distinct, nil
 }
 
-var errNoLog = errors.New("audit: the file is no log")
+var (
+	errNoLog     = errors.New("audit: the file is no log")
+	errOtherTime = errors.New("audit: the file is of another time")
+)
 
-// openPart opens a file that may be a part of a log.
-func openPart(path string) (f logFile, err error) {
+// openPart opens a file that may be a part of a log. What is no file is not
+// opened: a pipe would wait for somebody who writes.
+func (s *search) openPart(path string) (f logFile, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return f, fmt.Errorf("audit: %w", err)
+	case !info.Mode().IsRegular():
+		return f, errNoLog
+	case info.ModTime().Add(clockSlack).Before(s.query.Since):
+		return f, errOtherTime
+	case info.Size() == 0:
+		return f, io.EOF
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return f, fmt.Errorf("audit: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			_ = file.Close()
-		}
-	}()
+	if f, err = readPart(file); err == nil && !s.query.Until.IsZero() && !f.began.Add(-clockSlack).Before(s.query.Until) {
+		err = errOtherTime
+	}
+	if err != nil {
+		_ = file.Close()
+	}
+	return f, err
+}
+
+// readPart reads how a part of a log begins.
+func readPart(file *os.File) (f logFile, err error) {
 	info, err := file.Stat()
 	if err != nil {
 		return f, fmt.Errorf("audit: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return f, errNoLog
-	}
-	if info.Size() == 0 {
-		return f, io.EOF
 	}
 	line, err := bufio.NewReader(io.NewSectionReader(file, 0, maxLine)).ReadBytes('\n')
 	if err != nil {

@@ -169,6 +169,41 @@ func TestSearchInCopies(t *testing.T) {
 	}
 }
 
+// A search looks only into files that can have something of the time it is
+// about: all others here have something that it would tell of.
+func TestSearchLeavesOtherTimes(t *testing.T) {
+	path := writeLog(t, 30, 3) // of 10 minutes each
+	at := func(minutes int) time.Time { return searchEpoch.Add(time.Duration(minutes) * time.Minute) }
+	for name, end := range map[string]time.Time{".2": at(9), ".1": at(19), "": at(29)} {
+		text, err := os.ReadFile(path + name)
+		require.NoError(t, err)
+		lines := strings.SplitAfter(string(text), "\n")
+		lines[len(lines)-3] = "no entry\n"
+		require.NoError(t, os.WriteFile(path+name, []byte(strings.Join(lines, "")), 0o600))
+		require.NoError(t, os.Chtimes(path+name, end, end))
+	}
+	require.NoError(t, os.WriteFile(path+".3.gz", []byte("\x1f\x8b…\n"), 0o600))
+	require.NoError(t, os.Chtimes(path+".3.gz", at(0), at(0)))
+	compressed := []string{"audit.jsonl.3.gz"}
+	for name, test := range map[string]struct {
+		query audit.Query
+		want  audit.Found
+	}{
+		"all":             {audit.Query{}, audit.Found{Damaged: 3, LeftOut: compressed}},
+		"since":           {audit.Query{Since: at(12)}, audit.Found{Damaged: 2}},
+		"until":           {audit.Query{Until: at(9)}, audit.Found{Damaged: 1, LeftOut: compressed}},
+		"both":            {audit.Query{Since: at(12), Until: at(18)}, audit.Found{Damaged: 1}},
+		"written a while": {audit.Query{Since: at(20)}, audit.Found{Damaged: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.query.Client = "nobody here"
+			got, err := audit.Search(t.Context(), path, test.query, "", 100)
+			require.NoError(t, err)
+			assert.Equal(t, &test.want, got)
+		})
+	}
+}
+
 // A search stops after so many bytes, whatever it has found, and goes on there.
 func TestSearchIsBounded(t *testing.T) {
 	path := writeLog(t, 3, 1)

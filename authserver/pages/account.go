@@ -338,6 +338,14 @@ func (a *Accounts) Admin(ctx context.Context, id string) (bool, error) {
 	return record.Kind == kindAdmin, nil
 }
 
+// OtherAdmin reports whether somebody else than the account with the ID may
+// administer the server.
+func (a *Accounts) OtherAdmin(ctx context.Context, id string) (bool, error) {
+	// Of two there is one that is not this account's.
+	records, err := list(ctx, a.store, kindAdmin, authserver.Selector{Subject: directory}, 2)
+	return slices.ContainsFunc(records, func(r authserver.Record) bool { return r.Key != adminKey(id) }), err
+}
+
 // SignIn returns the account with this name and password, or ErrWrongPassword.
 // It does the same work whether there is such an account or not.
 func (a *Accounts) SignIn(ctx context.Context, username, password string) (*Account, error) {

@@ -156,6 +156,7 @@ func testAdministration(t *testing.T, data string) {
 		{"expireSecret", "PUT", "clients/notes-app/secrets/<id>", `{"expires":"2222-01-01T00:00:01+02:00"}`},
 		{"getClient", "GET", "clients/notes-app", ""},
 		{"retireSecret", "DELETE", "clients/notes-app/secrets/<id>", ""},
+		{"createAccount", "POST", "accounts", `{"username":"root","admin":true}`},
 		{"createAccount", "POST", "accounts", `{"username":"alice"}`},
 		{"listAccounts", "GET", "accounts", ""},
 		{"getAccount", "GET", "accounts/<sub>", ""},

@@ -69,6 +69,9 @@ func clientTable(c *admin.Client) table {
 	if c.Public {
 		t.add("public", "yes")
 	}
+	if c.SecretsEnded > 0 {
+		t.add("ended", fmt.Sprintf("%d of its secrets, all that it had", c.SecretsEnded))
+	}
 	t.add("grants", strings.Join(c.Grants, " "))
 	t.add("back to", strings.Join(c.RedirectURIs, " "))
 	t.add("schemes", strings.Join(c.RedirectSchemes, " "))
@@ -84,7 +87,9 @@ func clientTable(c *admin.Client) table {
 		t.add("token life", (time.Duration(c.TokenTTL) * time.Second).String())
 	}
 	t.add("token format", c.TokenFormat)
-	t.add("authenticates", strings.TrimSpace(c.AuthMethod+" "+c.AuthAlgorithm))
+	if !c.Public {
+		t.add("authenticates", strings.TrimSpace(c.AuthMethod+" "+c.AuthAlgorithm))
+	}
 	t.add("keys", c.JWKSURI)
 	var keys bytes.Buffer
 	_ = json.Compact(&keys, c.JWKS) // there may be none

@@ -30,7 +30,7 @@ type clientFields struct {
 	DPoP     *bool          `name:"dpop-bound" negatable:"" help:"Have the client prove the key that its tokens are bound to (DPoP, RFC 9449) with every request for one."`
 	Bound    *bool          `name:"certificate-bound" negatable:"" help:"Bind the client's tokens to its TLS certificate (RFC 8705)."`
 
-	AuthMethod *string `placeholder:"METHOD" help:"How the client authenticates: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth or self_signed_tls_client_auth; either of the first two if empty."`
+	AuthMethod *string `placeholder:"METHOD" help:"How the client authenticates: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth or self_signed_tls_client_auth; either of the first two if empty; none makes it public."`
 	Algorithm  *string `name:"auth-algorithm" placeholder:"ALG" help:"What it signs with to authenticate; whatever its keys are for if empty."`
 	JWKS       *string `name:"jwks" placeholder:"FILE" help:"File with the client's public keys, a JWK Set."`
 	JWKSURI    *string `name:"jwks-uri" placeholder:"URL" help:"Where these can be had instead."`

@@ -19,7 +19,8 @@ type updateClientCommand struct {
 // Help is printed below the flags.
 func (*updateClientCommand) Help() string {
 	return `What is given replaces what there was, lists as a whole; what is empty is taken
-away. Secrets stay as they are: see "sneck client secret". A running server
+away. Secrets stay as they are, see "sneck client secret", unless the client
+authenticates by something else from now on: then they end. A running server
 notices at once. Tokens that were issued already stay as they are.
 
 Examples:
@@ -27,6 +28,7 @@ Examples:
     sneck client update app --data ./data --scope "notes:read notes:write" --token-ttl 5m
     sneck client update app --data ./data --name "" --no-dpop-bound
     sneck client update app --data ./data --grant client_credentials --grant refresh_token
+    sneck client update app --data ./data --auth-method private_key_jwt --jwks keys.json
 `
 }
 

@@ -135,7 +135,7 @@ func operationsOn(store interface {
 	if err != nil {
 		return nil, err
 	}
-	operations, err := admin.New(admin.Config{Server: server, Store: store, Clients: store, Accounts: accounts})
+	operations, err := admin.New(admin.Config{Server: server, Store: store, Clients: store, Accounts: accounts, AllowNoAdmin: true})
 	if err != nil {
 		return nil, err
 	}

@@ -99,6 +99,24 @@ func TestSecretIsForOne(t *testing.T) {
 	assert.Empty(t, secret(root.get(late)), "it took too long")
 }
 
+// A client that is made public is said to have no secrets any more, and has none.
+func TestMakeAClientPublic(t *testing.T) {
+	w := newWorld(t)
+	plain := w.app(t)
+	root := w.as(t, "root")
+	form := root.get("/admin/client/edit?id=app")
+	assert.Contains(t, form.body, `<option value="none"`)
+	got := root.post("/admin/client/edit?id=app", "version", hidden(t, form, "version"), "grant_types", "authorization_code",
+		"redirect_uris", "https://app.example/cb", "scope", "read", "token_endpoint_auth_method", "none")
+	assert.Equal(t, "/admin/client?done=secrets_ended&id=app", got.path)
+	assert.Contains(t, got.body, "Its secrets have ended.")
+	assert.False(t, w.authenticates(t, "app", plain))
+	c, err := w.ops.Client(t.Context(), "app")
+	require.NoError(t, err)
+	assert.Equal(t, []any{true, []admin.Secret{}}, []any{c.Public, c.Secrets})
+	assert.Contains(t, root.get("/admin/client/edit?id=app").body, `<option value="none" selected`)
+}
+
 func TestChangeAClient(t *testing.T) {
 	w := newWorld(t)
 	plain := w.app(t)

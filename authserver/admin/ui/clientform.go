@@ -101,7 +101,7 @@ func (v *visit) changeClient() error {
 	if err != nil {
 		return v.showClientForm(http.StatusUnprocessableEntity, n, version, err)
 	}
-	_, err = v.ops.ChangeClient(v.Context(), n.ID, version, n.ClientSettings)
+	c, err := v.ops.ChangeClient(v.Context(), n.ID, version, n.ClientSettings)
 	switch {
 	case errors.Is(err, admin.ErrChanged):
 		return v.showClientForm(http.StatusConflict, n, version, err)
@@ -110,5 +110,9 @@ func (v *visit) changeClient() error {
 	case err != nil:
 		return err
 	}
-	return v.goTo(v.path("client", "id", n.ID, "done", "client_changed"))
+	done := "client_changed"
+	if c.SecretsEnded > 0 {
+		done = "secrets_ended"
+	}
+	return v.goTo(v.path("client", "id", n.ID, "done", done))
 }

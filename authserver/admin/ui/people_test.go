@@ -1,6 +1,7 @@
 package ui_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/admin"
 	"github.com/sneckauth/sneck/authserver/audit"
+	"github.com/sneckauth/sneck/authserver/pages"
 )
 
 // An account is made, and its password shown once; then it is deleted.
@@ -84,6 +86,23 @@ func TestOwnAccount(t *testing.T) {
 	}
 	assert.Equal(t, "Administration", root.get("/admin/").title())
 	assert.Equal(t, "Administration", w.as(t, "root").get("/admin/").title(), "the password is the same")
+}
+
+// With an administrator elsewhere, who does not sign in here, the last account
+// that is one stays.
+func TestLastAdministrator(t *testing.T) {
+	w := newWorld(t, func(s *settings) {
+		s.ui.May = func(context.Context, *pages.Account) (bool, error) { return true, nil }
+	})
+	alice := w.as(t, "alice")
+	for _, what := range []string{"no-admin", "delete"} {
+		got := alice.post("/admin/person/" + what + "?id=" + w.root.ID)
+		assert.Equal(t, http.StatusUnprocessableEntity, got.status, what)
+		assert.Contains(t, got.body, "make somebody else an administrator first")
+	}
+	root, err := w.ops.Account(t.Context(), w.root.ID)
+	require.NoError(t, err)
+	assert.True(t, root.Admin)
 }
 
 func TestTokens(t *testing.T) {

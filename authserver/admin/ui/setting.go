@@ -43,7 +43,7 @@ func settings(s *admin.ClientSettings) []setting {
 		{name: "access_token_expire_seconds", kind: "number", number: &s.TokenTTL, rare: true},
 		{name: "access_token_format", kind: "select", text: &s.TokenFormat, rare: true, choices: []string{"", "opaque", "jwt"}},
 		{name: "token_endpoint_auth_method", kind: "select", text: &s.AuthMethod, rare: true, choices: []string{
-			"", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth",
+			"", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "none",
 		}},
 		{name: "token_endpoint_auth_signing_alg", kind: "text", text: &s.AuthAlgorithm, rare: true},
 		{name: "jwks", kind: "lines", json: &s.JWKS, rare: true},

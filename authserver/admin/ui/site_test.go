@@ -68,12 +68,33 @@ func TestRoleEndsAtOnce(t *testing.T) {
 	w := newWorld(t)
 	root := w.as(t, "root")
 	assert.Equal(t, "Administration", root.get("/admin/").title())
+	require.NoError(t, w.ops.SetAdmin(t.Context(), w.alice.ID, true))
 	require.NoError(t, w.ops.SetAdmin(t.Context(), w.root.ID, false))
 	assert.Equal(t, http.StatusForbidden, root.get("/admin/clients").status)
 	require.NoError(t, w.ops.SetAdmin(t.Context(), w.root.ID, true))
 	assert.Equal(t, http.StatusOK, root.get("/admin/clients").status)
 	require.NoError(t, w.ops.DeleteAccount(t.Context(), w.root.ID))
 	assert.Equal(t, "Sign in", root.get("/admin/clients").title())
+}
+
+// Whoever tries many passwords has to wait; an administrator whose browser is
+// known does not, though at the same address.
+func TestSignInsAreLimited(t *testing.T) {
+	w := newWorld(t)
+	known := w.as(t, "root")
+	stranger := w.browser(t)
+	statuses := map[int]int{}
+	for range 12 {
+		statuses[stranger.post("/admin/", "action", "sign-in", "username", "root", "password", "wrong password").status]++
+	}
+	assert.Equal(t, map[int]int{http.StatusUnprocessableEntity: 10, http.StatusTooManyRequests: 2}, statuses)
+	got := stranger.signIn("/admin/", "root")
+	assert.Equal(t, []any{http.StatusTooManyRequests, "Sign in"}, []any{got.status, got.title()})
+	assert.NotEmpty(t, got.header.Get("Retry-After"))
+	assert.Equal(t, "Administration", known.get("/admin/").title())
+	known.post("/signout")
+	assert.Equal(t, "Sign in", known.get("/admin/").title())
+	assert.Equal(t, "Administration", known.signIn("/admin/", "root").title())
 }
 
 // A sign-in counts for an hour, and then it is asked for, with the name filled
