@@ -48,8 +48,8 @@ func (e *RouteError) Unwrap() error { return e.Err }
 // backslash, a semicolon, a control character, or an escaped slash or dot; and
 // one that is under another rule for a router that does not decode it, as some
 // do not, that takes no notice of a slash at the end, or none of the case of
-// letters. A redirect to the clean path, as ServeMux makes, would tell which
-// routes there are.
+// letters, or for which the path ends at an escaped "?" or "#". A redirect to
+// the clean path, as ServeMux makes, would tell which routes there are.
 //
 // A pattern with a host matches by the Host header, which the client sends: a
 // handler that serves all hosts alike must not be guarded by host. If there is
@@ -261,7 +261,7 @@ func (t *table) rule(r *http.Request, method string) (_ *rule, clear bool) {
 		clear = match(t.mux, undecoded) == found
 	}
 	if clear && found != nil {
-		clear = t.plainSpelling(r, found)
+		clear = t.plainSpelling(r, found) && t.plainEnd(r, found)
 	}
 	if t.byHost && clear {
 		clear = t.plainHost(r, found)

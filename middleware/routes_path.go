@@ -72,6 +72,18 @@ func (t *table) plainSpelling(r *http.Request, found *rule) bool {
 	return other == nil || other.pattern == found.pattern
 }
 
+// plainEnd reports whether the rule of a path is also that of what is before an
+// escaped "?" or "#": who decodes the path and parses it again, as some proxies
+// do, sees no more of it.
+func (t *table) plainEnd(r *http.Request, found *rule) bool {
+	end := strings.IndexAny(r.URL.Path, "?#")
+	if end < 0 {
+		return true
+	}
+	other := match(t.folded, &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: t.usual(r.URL.Path[:end])}})
+	return other == nil || other.pattern == found.pattern
+}
+
 // usual returns the usual spelling of a path or segment.
 func (t *table) usual(s string) string {
 	if t.folded == t.mux {

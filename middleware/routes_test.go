@@ -167,6 +167,21 @@ func request(t testing.TB, method, target string) *http.Request {
 	return r
 }
 
+// Who decodes a path and parses it again does not see what is behind an escaped
+// "?" or "#".
+func TestRoutesByTheEndOfAPath(t *testing.T) {
+	rs := newRoutes(t, []middleware.Route{
+		{Pattern: "/{page}", Public: true}, {Pattern: "/tags/{tag}", Public: true},
+		{Pattern: "/admin", Policy: policy(scopes.All("admin"))},
+	}, nil)
+	for target, want := range map[string]middleware.Reason{
+		"/a%3Fb": middleware.ReasonPublic, "/c%23": middleware.ReasonPublic, "/tags/%23go": middleware.ReasonPublic, "/admin%20": middleware.ReasonPublic,
+		"/admin%3F": middleware.ReasonPath, "/admin%3fx": middleware.ReasonPath, "/admin%23": middleware.ReasonPath, "/Admin%23": middleware.ReasonPath,
+	} {
+		assert.Equal(t, want, rs.Check(request(t, "GET", target)).Reason, target)
+	}
+}
+
 // A host that readers may divide in two ways is none.
 func TestRoutesByUnclearHost(t *testing.T) {
 	rs := newRoutes(t, songs, nil)

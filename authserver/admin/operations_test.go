@@ -82,6 +82,8 @@ func TestClientLife(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	_, err = w.ops.RetireSecret(ctx, "app", second.ID, time.Time{})
 	require.ErrorIs(t, err, admin.ErrInvalid, "nothing would work")
+	_, err = w.ops.RetireSecret(ctx, "app", third.ID, w.now.Add(time.Hour))
+	require.ErrorIs(t, err, admin.ErrInvalid, "it would work again")
 	retired, err = w.ops.RetireSecret(ctx, "app", third.ID, time.Time{})
 	require.NoError(t, err)
 	assert.Equal(t, []admin.Secret{{ID: second.ID}}, retired.Secrets)

@@ -97,6 +97,8 @@ func (o *Operations) RetireSecret(ctx context.Context, id, secret string, at tim
 			return refuse(ErrNotFound, "client %q has no secret %q (hint: read it again)", id, secret)
 		case at.IsZero() && (len(c.Secrets) == 1 || working == 1 && !secretOf(c.Secrets[i], now).Expired):
 			return refuse(ErrInvalid, "client %q has no other secret that works (hint: add one first, or delete the client)", id)
+		case !at.IsZero() && secretOf(c.Secrets[i], now).Expired: // it would work again
+			return refuse(ErrInvalid, "secret %q of client %q has expired already (hint: add another one)", secret, id)
 		}
 		c.Secrets = slices.Clone(c.Secrets)
 		if at.IsZero() {

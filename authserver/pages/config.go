@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
@@ -94,6 +95,8 @@ func (c Config) prepare() (Config, *url.URL, error) {
 	case err != nil || issuer.Host == "" || issuer.Scheme != "https" && issuer.Scheme != "http":
 		bad("Issuer %q is not a URL (hint: that of the server)", c.Issuer)
 		issuer = &url.URL{}
+	case strings.HasSuffix(issuer.Path, "/"): // links would begin with "//", and lead to another host
+		bad("Issuer %q ends with a slash (hint: leave it out)", c.Issuer)
 	case issuer.Scheme == "http" && !c.InsecureHTTP:
 		bad("Issuer %q is not https (hint: InsecureHTTP, for development)", c.Issuer)
 	}

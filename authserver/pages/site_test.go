@@ -541,6 +541,8 @@ func TestConfigMistakes(t *testing.T) {
 	m := authserver.NewMemory()
 	_, err = pages.New(pages.Config{Issuer: "http://localhost:8080", Store: m, Clients: m})
 	require.ErrorContains(t, err, "is not https (hint: InsecureHTTP, for development)")
+	_, err = pages.New(pages.Config{Issuer: "https://auth.example/", Store: m, Clients: m})
+	require.ErrorContains(t, err, "ends with a slash (hint: leave it out)")
 	_, err = pages.New(pages.Config{Issuer: issuer, Store: m, Clients: m, SessionIdle: time.Hour, SessionLife: time.Minute})
 	require.ErrorContains(t, err, "are not in order")
 }

@@ -38,7 +38,7 @@ func (s *adminSettings) check(l *settings.Loaded) {
 		l.Wrong("admin_listen", "%s is not an address of this machine only (hint: 127.0.0.1:8081, or --insecure-admin-listen)", s.AdminListen)
 	}
 	if wrong := wrongPagesURL(s.AdminURL); wrong != "" {
-		l.Wrong("admin_url", "%q %s", s.AdminURL, wrong)
+		l.Wrong("admin_url", "%s", wrong)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/admin"
@@ -20,17 +22,21 @@ func (s *adminSettings) pagesURL(l net.Listener) string {
 }
 
 // wrongPagesURL returns what is wrong with a URL for pages. Passwords and cookies
-// never cross a network without TLS.
+// never cross a network without TLS. What may be a password is not repeated.
 func wrongPagesURL(at string) string {
 	if at == "" {
 		return ""
 	}
 	u, err := url.Parse(at)
-	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return "is not the URL of pages (hint: such as https://admin.example.com)"
-	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
-		return "is not https (hint: http is for this machine only)"
+	switch {
+	case strings.Contains(at, "@"):
+		return "has user information (hint: such as https://admin.example.com)"
+	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		return strconv.Quote(at) + " is not the URL of pages (hint: such as https://admin.example.com)"
+	case strings.HasSuffix(u.Path, "/"):
+		return strconv.Quote(at) + " ends with a slash (hint: leave it out)"
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return strconv.Quote(at) + " is not https (hint: http is for this machine only)"
 	}
 	return ""
 }

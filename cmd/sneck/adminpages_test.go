@@ -143,10 +143,14 @@ func TestAdministrationPagesNeedTLS(t *testing.T) {
 		"--admin-url has no effect without an address (hint: admin_listen)":                         {"--admin-url", "https://admin.example.com"},
 		`--admin-url "http://admin.example.com" is not https (hint: http is for this machine only)`: {"--admin-listen", "127.0.0.1:0", "--admin-url", "http://admin.example.com"},
 		`--admin-url "admin.example.com" is not the URL of pages`:                                   {"--admin-listen", "127.0.0.1:0", "--admin-url", "admin.example.com"},
+		// Each link would begin with "//", and so lead to another host.
+		`--admin-url "https://admin.example.com/" ends with a slash (hint: leave it out)`: {"--admin-listen", "127.0.0.1:0", "--admin-url", "https://admin.example.com/"},
+		`--admin-url has user information (hint: `:                                        {"--admin-listen", "127.0.0.1:0", "--admin-url", "https://root:hunter2@admin.example.com"},
 	} {
 		status, stderr := serve(args...)
 		assert.Equal(t, exitUsage, status, want)
 		assert.Contains(t, stderr, want)
+		assert.NotContains(t, stderr, "hunter2")
 	}
 	var public background
 	_, err := public.start(exec.Command("sneck", "serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--admin-listen", "0.0.0.0:0", "--insecure-admin-listen"))

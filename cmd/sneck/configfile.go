@@ -74,5 +74,9 @@ func fromFile(path, variable string) (any, error) {
 	if err != nil || !l.Said(list[i].Key) {
 		return nil, err
 	}
+	if list[i].Key == "data" {
+		set.checkData(l)
+		return set.Data, l.Err()
+	}
 	return settings.Text(list[i].Value(&set)), nil
 }

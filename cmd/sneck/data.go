@@ -87,6 +87,16 @@ func isURL(data string) bool {
 	return strings.HasPrefix(data, "postgres://") || strings.HasPrefix(data, "postgresql://")
 }
 
+// hasPassword reports whether the URL of a PostgreSQL has a password in it.
+func hasPassword(data string) bool {
+	u, err := url.Parse(data)
+	if err != nil || !isURL(data) {
+		return false
+	}
+	_, has := u.User.Password()
+	return has || u.Query().Has("password") || u.Query().Has("sslpassword")
+}
+
 // dataName is what may be said about where the data are: a URL without its
 // password.
 func dataName(data string) string {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"strings"
 )
 
 // A listing prints what there is: a JSON object to a line, or a table whose
@@ -80,9 +83,24 @@ func writeDone(con *console, asJSON bool, record any, sentence string) error {
 	return err
 }
 
-// writeObject prints an object on a line of its own.
+// writeObject prints an object on a line of its own. JSON leaves some characters
+// as they are that a terminal takes for commands, such as U+009B: they come from
+// elsewhere, and are escaped.
 func writeObject(w io.Writer, record any) error {
-	out := json.NewEncoder(w)
+	var line bytes.Buffer
+	out := json.NewEncoder(&line)
 	out.SetEscapeHTML(false)
-	return out.Encode(record)
+	if err := out.Encode(record); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, r := range line.String() {
+		if r >= 0x7f && r <= 0x9f {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }

@@ -41,15 +41,19 @@ func (s *serverSettings) config(l *settings.Loaded) authserver.Config {
 	return c
 }
 
+// checkData refuses a password in a file, which is for more people to read.
+func (s *serverSettings) checkData(l *settings.Loaded) {
+	if l.InFile("data") && hasPassword(s.Data) {
+		l.Wrong("data", "has a password in it (hint: PGPASSWORD, or a passfile)")
+	}
+}
+
 // reach checks where the server is, and from where it is asked.
 func (s *serverSettings) reach(l *settings.Loaded, c *authserver.Config) {
 	if s.Data == "" {
 		l.Missing("data", "DIR")
-	} else if u, err := url.Parse(s.Data); isURL(s.Data) && l.InFile("data") && err == nil && u.User != nil {
-		if _, has := u.User.Password(); has {
-			l.Wrong("data", "has a password in it (hint: PGPASSWORD, or a passfile)")
-		}
 	}
+	s.checkData(l)
 	c.Issuer = s.Issuer
 	host, _, err := net.SplitHostPort(s.Listen)
 	switch {

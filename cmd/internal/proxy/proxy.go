@@ -158,6 +158,10 @@ const forwardedPrefix = "X-Forwarded-"
 // method or path for the request's than was decided about.
 var overrides = []string{"X-Original-", "X-Rewrite-", "X-Http-Method", "X-Method-Override"}
 
+// senders begin the names of further fields that some services believe about
+// the client's address, and of which a proxy in front may set one.
+var senders = []string{"X-Real-Ip", "True-Client-Ip", "X-Client-Ip", "Client-Ip"}
+
 // forwarded says where the request came from: what the proxies in front say,
 // and who has sent it to us.
 func (p *Proxy) forwarded(pr *httputil.ProxyRequest) {
@@ -165,6 +169,8 @@ func (p *Proxy) forwarded(pr *httputil.ProxyRequest) {
 	trusted := trusts(p.config.Trusted, pr.In.RemoteAddr)
 	if trusted {
 		pr.Out.Header[sender] = pr.In.Header[sender]
+	} else {
+		strip(pr.Out.Header, senders...)
 	}
 	pr.SetXForwarded()
 	for name, values := range pr.In.Header {

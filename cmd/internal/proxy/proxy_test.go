@@ -92,6 +92,7 @@ func TestIdentity(t *testing.T) {
 		"Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__",
 		"X-Sneck-Subject: root", "x_sneck_subject: root", "X-SNECK.Subject: root", "X-Sneck-Admin: yes", "x-sneck_token-id: 1",
 		"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: elsewhere", "X-Forwarded-Uri: /public", "X_Forwarded_Proto: https", "Forwarded: for=192.0.2.1",
+		"X-Real-IP: 192.0.2.1", "true_client_ip: 192.0.2.1",
 		"X-Original-URL: /public", "X-Rewrite-Url: /public", "X-HTTP-Method-Override: DELETE", "X_Http_Method: DELETE", "X-Method-Override: DELETE",
 		"X-Sneckers: are shoes", "Transfer-Encoding: chunked", "Trailer: X-Sneck-Subject", "",
 		"2", "hi", "0", "X-Sneck-Subject: root", "", "",
@@ -113,7 +114,10 @@ func TestIdentity(t *testing.T) {
 		"a token of little": {token: &sneck.Token{Subject: "bob"}, more: http.Header{"X-Sneck-Subject": {"bob"}}},
 		"a proxy in front": {
 			change: func(c *proxy.Config) { c.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} },
-			more:   http.Header{"X-Forwarded-For": {"192.0.2.1, 127.0.0.1"}, "X-Forwarded-Host": {"elsewhere"}, "X-Forwarded-Uri": {"/public"}},
+			more: http.Header{
+				"X-Forwarded-For": {"192.0.2.1, 127.0.0.1"}, "X-Forwarded-Host": {"elsewhere"}, "X-Forwarded-Uri": {"/public"},
+				"X-Real-Ip": {"192.0.2.1"}, "True_client_ip": {"192.0.2.1"},
+			},
 		},
 		"another host and path": {
 			change: func(c *proxy.Config) { c.Host, c.Upstream.Path = "inner.example", "/base" },

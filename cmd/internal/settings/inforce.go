@@ -86,12 +86,15 @@ func withoutPassword(text string) string {
 	if err != nil {
 		return "(not a URL)"
 	}
+	_, hidden := u.User.Password()
 	query := u.Query()
-	if query.Has("password") {
-		query.Set("password", "xxxxx")
-		u.RawQuery = query.Encode()
+	for _, name := range []string{"password", "sslpassword"} {
+		if query.Has(name) {
+			query.Set(name, "xxxxx")
+			hidden, u.RawQuery = true, query.Encode()
+		}
 	}
-	if _, has := u.User.Password(); !has && !query.Has("password") {
+	if !hidden {
 		return text
 	}
 	return u.Redacted()

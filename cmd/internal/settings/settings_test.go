@@ -251,3 +251,19 @@ func checkLines(t *testing.T, err error) {
 		}
 	}
 }
+
+// What is in force is printed without passwords, wherever a URL has them.
+func TestInForceWithoutPasswords(t *testing.T) {
+	for said, want := range map[string]string{
+		"postgres://u@db/x":                              "postgres://u@db/x",
+		"postgres://u:hunter2@db/x":                      "postgres://u:xxxxx@db/x",
+		"postgres://u@db/x?password=hunter2":             "postgres://u@db/x?password=xxxxx",
+		"postgres://u@db/x?sslkey=k&sslpassword=hunter2": "postgres://u@db/x?sslkey=k&sslpassword=xxxxx",
+		"postgres://u:hunter2@db:x":                      "(not a URL)",
+	} {
+		var c config
+		l, err := settings.Load(&c, settings.Sources{Flags: map[string][]string{"listen": {said}}})
+		require.NoError(t, err)
+		assert.Equal(t, settings.InForce{Key: "listen", Value: want, From: "--listen"}, l.InForce(&c)[0])
+	}
+}
