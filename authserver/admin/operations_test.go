@@ -69,6 +69,22 @@ func TestClientLife(t *testing.T) {
 	retired, err := w.ops.RetireSecret(ctx, "app", first, until)
 	require.NoError(t, err)
 	assert.Equal(t, []admin.Secret{{ID: first, Expires: until}, {ID: second.ID}}, retired.Secrets)
+	// Of several, all but the new one end, and none of them later than before.
+	fresh, err := w.ops.AddSecret(ctx, "app", time.Time{})
+	require.NoError(t, err)
+	sooner := epoch.Add(time.Minute)
+	for _, test := range []struct{ at, first, second time.Time }{{epoch.Add(2 * time.Hour), until, epoch.Add(2 * time.Hour)}, {sooner, sooner, sooner}} {
+		retired, err = w.ops.RetireOtherSecrets(ctx, "app", fresh.ID, test.at)
+		require.NoError(t, err)
+		assert.Equal(t, []admin.Secret{{ID: first, Expires: test.first}, {ID: second.ID, Expires: test.second}, {ID: fresh.ID}}, retired.Secrets)
+	}
+	_, err = w.ops.RetireOtherSecrets(ctx, "app", "gone", sooner)
+	require.ErrorIs(t, err, admin.ErrNotFound)
+	_, err = w.ops.RetireOtherSecrets(ctx, "app", fresh.ID, time.Time{})
+	require.ErrorIs(t, err, admin.ErrInvalid)
+	_, err = w.ops.RetireSecret(ctx, "app", second.ID, time.Time{})
+	require.NoError(t, err)
+	second = fresh
 	retired, err = w.ops.RetireSecret(ctx, "app", first, time.Time{})
 	require.NoError(t, err)
 	assert.Equal(t, []admin.Secret{{ID: second.ID}}, retired.Secrets)

@@ -109,3 +109,30 @@ func (o *Operations) RetireSecret(ctx context.Context, id, secret string, at tim
 		return nil
 	})
 }
+
+// RetireOtherSecrets has all secrets of a client but one, which is to be kept,
+// end at a moment in the future. Those that end sooner by themselves still do.
+func (o *Operations) RetireOtherSecrets(ctx context.Context, id, keep string, at time.Time) (*Client, error) {
+	if at.IsZero() {
+		return nil, refuse(ErrInvalid, "nothing says when the other secrets end (hint: a moment in the future)")
+	}
+	if err := o.expires(at); err != nil {
+		return nil, err
+	}
+	return o.change(ctx, id, "", "other secrets retired", func(c *authserver.Client) error {
+		now, found := o.config.Now(), false
+		c.Secrets = slices.Clone(c.Secrets)
+		for i := range c.Secrets {
+			s := &c.Secrets[i]
+			if secretOf(*s, now).ID == keep {
+				found = true
+			} else if s.Expires.IsZero() || s.Expires.After(at) {
+				s.Expires = at
+			}
+		}
+		if !found {
+			return refuse(ErrNotFound, "client %q has no secret %q (hint: read it again)", id, keep)
+		}
+		return nil
+	})
+}

@@ -52,7 +52,7 @@ func (c *addSecretCommand) Run(ctx context.Context, con *console) error {
 	if c.Expires < 0 || c.RetireOthers < 0 {
 		return usageError(errors.New("a time that is over can not be given"), "such as 24h")
 	}
-	return c.of(ctx, con, func(o *operator, before *admin.Client) error {
+	return c.of(ctx, con, func(o *operator, _ *admin.Client) error {
 		now := time.Now().Truncate(time.Second)
 		var expires time.Time
 		if c.Expires > 0 {
@@ -71,7 +71,10 @@ func (c *addSecretCommand) Run(ctx context.Context, con *console) error {
 		if err != nil || c.RetireOthers == 0 {
 			return err
 		}
-		return retireOthers(ctx, o, before, now.Add(c.RetireOthers))
+		if _, err = o.RetireOtherSecrets(ctx, c.ID, made.ID, now.Add(c.RetireOthers)); err != nil {
+			err = fmt.Errorf("retire the other secrets: %w", err)
+		}
+		return err
 	})
 }
 
@@ -84,20 +87,6 @@ func (c *addSecretCommand) print(con *console, made *admin.NewSecret) error {
 		fmt.Fprintln(con.err, "sneck: the secret is not stored and not shown again")
 	}
 	return err
-}
-
-// retireOthers has the secrets that a client had end at a moment, unless they
-// end sooner by themselves.
-func retireOthers(ctx context.Context, o *operator, before *admin.Client, at time.Time) error {
-	for _, s := range before.Secrets {
-		if s.Expired || !s.Expires.IsZero() && s.Expires.Before(at) {
-			continue
-		}
-		if _, err := o.RetireSecret(ctx, before.ID, s.ID, at); err != nil && !errors.Is(err, admin.ErrNotFound) {
-			return fmt.Errorf("retire secret %s: %w", s.ID, err)
-		}
-	}
-	return nil
 }
 
 // A listSecretsCommand is "sneck client secret list".

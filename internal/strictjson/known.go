@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -14,6 +15,9 @@ import (
 func UnmarshalKnown(data []byte, v any) error {
 	if Deeper(data, MaxDepth) {
 		return errors.New("it is nested too deep")
+	}
+	if string(bytes.TrimSpace(data)) == "null" {
+		return errors.New("it is null")
 	}
 	err := json.Unmarshal(data, v, json.RejectUnknownMembers(true))
 	var semantic *json.SemanticError

@@ -24,6 +24,7 @@ func TestUnmarshalKnown(t *testing.T) {
 		`{"name":7}`:                         `what is at "/name" can not be a number, or not that one`,
 		`{"at":"s3cret"}`:                    `what is at "/at" can not be a string, or not that one`,
 		`{"list":[1,"s3cret"]}`:              `what is at "/list/1" can not be a string, or not that one`,
+		" null\n":                            `it is null`,
 		`["s3cret"]`:                         `what is at "" can not be a [, or not that one`,
 		`{"name":"s3cret"} x`:                `it is not JSON from byte 18 on`,
 		`{"name":"s3cret`:                    `it is not JSON from byte 15 on`,

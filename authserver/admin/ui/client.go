@@ -132,13 +132,8 @@ func (v *visit) addSecret() error {
 	}
 	if limited {
 		at := v.site.config.Pages.Now().Add(grace)
-		for _, s := range before.Secrets {
-			if s.Expired || !s.Expires.IsZero() && s.Expires.Before(at) {
-				continue
-			}
-			if _, err := v.ops.RetireSecret(ctx, before.ID, s.ID, at); err != nil {
-				return err
-			}
+		if _, err := v.ops.RetireOtherSecrets(ctx, before.ID, made.ID, at); err != nil {
+			return err
 		}
 	}
 	return v.goTo(v.path("client", "id", before.ID, "shown", ticket, "done", "secret_added"))

@@ -82,6 +82,7 @@ func TestSecretIsForOne(t *testing.T) {
 	late := create("late")
 	root.client.CheckRedirect = client
 	assert.Empty(t, secret(alice.get(one)), "not for another person")
+	assert.NotEmpty(t, secret(root.get(one)), "whose look uses up nothing")
 	assert.Empty(t, secret(root.get(strings.Replace(two, "id=two", "id=one", 1))), "not for another client")
 	assert.Empty(t, secret(root.get("/admin/client?id=three&shown=AAAA")))
 	waiting, err := w.memory.List(t.Context(), "shown_once", authserver.Selector{Subject: w.root.ID}, authserver.Key{}, 100)

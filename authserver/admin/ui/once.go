@@ -61,7 +61,13 @@ func (v *visit) take(subject string) (secret string, err error) {
 		return "", nil
 	}
 	store, key := v.site.config.Pages.Store, onceKey(ticket)
-	record, err := store.Spend(v.Context(), authserver.Spend{Key: key, Now: v.site.config.Pages.Now()})
+	record, err := store.Get(v.Context(), key)
+	if err == nil && record.Subject != v.Account.ID {
+		return "", nil // and it waits for who may see it
+	}
+	if err == nil {
+		record, err = store.Spend(v.Context(), authserver.Spend{Key: key, Now: v.site.config.Pages.Now()})
+	}
 	switch {
 	case errors.Is(err, authserver.ErrNotFound), errors.Is(err, authserver.ErrExpired), errors.Is(err, authserver.ErrSpent):
 		return "", nil
@@ -79,7 +85,7 @@ func (v *visit) take(subject string) (secret string, err error) {
 	}
 	plain, err := box.Open(nil, extra.Sealed[:n], extra.Sealed[n:], v.onceFor(subject))
 	if err != nil {
-		return "", nil // it is for another person or page
+		return "", nil // it is for another page
 	}
 	_, err = store.Revoke(v.Context(), authserver.Selector{Key: key, Subject: v.Account.ID})
 	return string(plain), err
