@@ -52,7 +52,14 @@ func (a *administration) attachPages(set *serverSettings, config *authserver.Con
 		config.Logger.Info("there are no pages for administrators", "cause", "--admin-url is missing, and others reach --admin-listen")
 		return nil
 	}
-	site, err := ui.New(ui.Config{Operations: a.ops, Pages: set.pageSettings.config(at, config, store, record)})
+	pages := set.pageSettings.config(at, config, store, record)
+	if pages.Passkeys != nil && !sameHost(at, config.Issuer) {
+		// Browsers offer a passkey to the host that it was made at, and people
+		// make theirs at the server's.
+		config.Logger.Info("there are no passkeys", "url", at, "cause", "it is on another host than the issuer, where people make theirs")
+		pages.Passkeys = nil
+	}
+	site, err := ui.New(ui.Config{Operations: a.ops, Pages: pages})
 	if err != nil {
 		return usageError(err, "sneck serve --help")
 	}
@@ -61,4 +68,11 @@ func (a *administration) attachPages(set *serverSettings, config *authserver.Con
 	mux.Handle(admin.Path, a.handler)
 	a.handler, a.pages = mux, at+ui.Path
 	return nil
+}
+
+// sameHost reports whether two URLs have the same host, whatever the port.
+func sameHost(a, b string) bool {
+	u, err1 := url.Parse(a)
+	v, err2 := url.Parse(b)
+	return err1 == nil && err2 == nil && strings.EqualFold(u.Hostname(), v.Hostname())
 }

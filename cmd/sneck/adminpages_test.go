@@ -161,3 +161,27 @@ func TestAdministrationPagesNeedTLS(t *testing.T) {
 	}, time.Minute, 5*time.Millisecond)
 	require.NoError(t, public.stop(syscall.SIGTERM))
 }
+
+// The pages offer passkeys where browsers have them: at the host of the issuer,
+// at which people make theirs.
+func TestAdministrationPagesOfferPasskeysThatWork(t *testing.T) {
+	for at, want := range map[string]bool{"http://localhost:8081": true, "https://localhost": true, "https://admin.example.com": false} {
+		var s background
+		_, err := s.start(exec.Command("sneck", "serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080",
+			"--admin-listen", "127.0.0.1:0", "--admin-url", at))
+		require.NoError(t, err)
+		t.Cleanup(s.kill)
+		var url string
+		require.Eventually(t, func() bool {
+			m := regexp.MustCompile(`url=(http://[0-9.:]+)` + admin.Path).FindSubmatch(s.err.bytes())
+			if m != nil {
+				url = string(m[1])
+			}
+			return m != nil
+		}, time.Minute, 5*time.Millisecond)
+		_, _, body := (&officer{t, url, &http.Client{}}).open("/admin/", nil)
+		require.Contains(t, body, "<h1>Sign in</h1>")
+		assert.Equal(t, want, strings.Contains(body, `value="passkey"`), at)
+		require.NoError(t, s.stop(syscall.SIGTERM))
+	}
+}

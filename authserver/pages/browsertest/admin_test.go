@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	passkeys "github.com/sneckauth/sneck/adapter/webauthn"
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/admin"
 	"github.com/sneckauth/sneck/authserver/admin/ui"
@@ -30,9 +31,26 @@ type office struct {
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	o, memory := new(office), authserver.NewMemory()
+	memory := authserver.NewMemory()
+	accounts, err := pages.NewAccounts(memory, nil)
+	require.NoError(t, err)
+	alice, err := accounts.Create(t.Context(), "alice", password)
+	require.NoError(t, err)
+	require.NoError(t, accounts.SetAdmin(t.Context(), alice.ID, true))
+	bob, err := accounts.Create(t.Context(), "bob", password)
+	require.NoError(t, err)
+	o := openOffice(t, memory, false)
+	o.bob = bob
+	return o
+}
+
+// openOffice returns an office for the accounts in memory. Without TLS there
+// are passkeys.
+func openOffice(t *testing.T, memory *authserver.Memory, plain bool) *office {
+	t.Helper()
+	o := new(office)
 	var handler http.Handler
-	server := serve(t, false, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	server := serve(t, plain, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	o.url = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	log, err := audit.Open(audit.Config{Path: path})
@@ -49,12 +67,12 @@ func newOffice(t *testing.T) *office {
 	require.NoError(t, err)
 	o.ops, err = admin.New(admin.Config{Server: o.server, Store: memory, Clients: memory, Accounts: accounts, Keys: ring, AuditPath: path})
 	require.NoError(t, err)
-	handler, err = ui.New(ui.Config{Operations: o.ops, Pages: pages.Config{Issuer: o.url, Store: memory, Clients: memory, Title: "Example Notes"}})
-	require.NoError(t, err)
-	alice, err := accounts.Create(t.Context(), "alice", password)
-	require.NoError(t, err)
-	require.NoError(t, accounts.SetAdmin(t.Context(), alice.ID, true))
-	o.bob, err = accounts.Create(t.Context(), "bob", password)
+	config := pages.Config{Issuer: o.url, InsecureHTTP: plain, Store: memory, Clients: memory, Title: "Example Notes"}
+	if plain {
+		config.Passkeys, err = passkeys.New(passkeys.Config{Issuer: o.url})
+		require.NoError(t, err)
+	}
+	handler, err = ui.New(ui.Config{Operations: o.ops, Pages: config})
 	require.NoError(t, err)
 	return o
 }
