@@ -71,7 +71,7 @@ const maxRate = 10_000_000
 
 // Run serves until it is told to end.
 func (c *serveCommand) Run(ctx context.Context, con *console) error {
-	if con.env("GOGC") == "" {
+	if con.env["GOGC"] == "" {
 		// What lives longer than a request is a few megabytes, which would be
 		// looked through dozens of times a second.
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))

@@ -228,7 +228,7 @@ func registered(t *testing.T, h *house, env map[string]string, args ...string) a
 	t.Helper()
 	var out, stderr bytes.Buffer
 	args = append([]string{"client", "create", "--data", h.dir, "--scope=read", "--audience=https://api.example", "--json"}, args...)
-	status := run(t.Context(), args, func(name string) string { return env[name] }, nil, &out, &stderr)
+	status := run(t.Context(), args, env, nil, &out, &stderr)
 	require.Equal(t, exitOK, status, stderr.String())
 	var c admin.Client
 	require.NoError(t, json.Unmarshal(out.Bytes(), &c))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/sneckauth/sneck/adapter/yaml"
@@ -15,12 +16,13 @@ type Sources struct {
 	// nil Data means that there is none.
 	File string
 	Data []byte
-	// Env returns a variable of the environment, empty if it is not set; nil
-	// has none.
-	Env func(name string) string
+	// Env are the variables of the environment; one that is empty says nothing.
+	Env map[string]string
 	// Flags are those of the command line, by their names without dashes. A
 	// flag that is repeated has several values.
 	Flags map[string][]string
+	// Mistakes are those that were found before.
+	Mistakes []error
 }
 
 // A Loaded says where each setting comes from, and collects mistakes.
@@ -35,7 +37,7 @@ type Loaded struct {
 // Load fills the struct that into points to. Its error is that of [Loaded.Err];
 // the Loaded is never nil, so that more can be found wrong.
 func Load(into any, s Sources) (*Loaded, error) {
-	l := &Loaded{settings: Of(into), name: s.File, from: map[string]string{}}
+	l := &Loaded{settings: Of(into), name: s.File, from: map[string]string{}, mistakes: slices.Clone(s.Mistakes)}
 	if s.Data != nil {
 		l.file, _ = yaml.Decode(s.File, s.Data, into) // mistakes stay in there
 	}
@@ -54,12 +56,9 @@ func Load(into any, s Sources) (*Loaded, error) {
 
 // variableOf returns the variable that says a setting, and what it says. The
 // names are of one meaning, so the first that is set counts.
-func variableOf(s *Setting, env func(string) string) (name, text string) {
-	if env == nil {
-		return "", ""
-	}
+func variableOf(s *Setting, env map[string]string) (name, text string) {
 	for _, name := range s.Variables {
-		if text := env(name); text != "" {
+		if text := env[name]; text != "" {
 			return name, text
 		}
 	}

@@ -73,15 +73,13 @@ limits: {token: {client: 9}}
 clients: [{id: c}]
 `
 
-func env(pairs ...string) func(string) string {
-	return func(name string) string {
-		for _, pair := range pairs {
-			if key, value, _ := strings.Cut(pair, "="); key == name {
-				return value
-			}
-		}
-		return ""
+func env(pairs ...string) map[string]string {
+	all := map[string]string{}
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		all[name] = value
 	}
+	return all
 }
 
 // The same can be said in each way.
