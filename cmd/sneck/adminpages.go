@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/sneckauth/sneck/authserver"
-	"github.com/sneckauth/sneck/authserver/admin"
 	"github.com/sneckauth/sneck/authserver/admin/ui"
 )
 
@@ -35,24 +33,22 @@ func wrongPagesURL(at string) string {
 	return ""
 }
 
-// attachPages adds the pages for administrators, in the manner of those for
-// people, if the server has such.
-func (a *administration) attachPages(set *serverSettings, config *authserver.Config, store database, record recordFunc) error {
-	if a == nil || !set.Pages {
+// attachPages adds the pages for administrators to mux, in the manner of those
+// for people, if the server has such.
+func (a *administration) attachPages(s *serverService, mux *http.ServeMux) error {
+	if !s.set.Pages {
 		return nil
 	}
-	at := set.pagesURL(a.listener)
+	at := s.set.pagesURL(a.listener)
 	if at == "" {
-		config.Logger.Info("there are no pages for administrators", "cause", "--admin-url is missing, and others reach --admin-listen")
+		s.config.Logger.Info("there are no pages for administrators", "cause", "--admin-url is missing, and others reach --admin-listen")
 		return nil
 	}
-	site, err := ui.New(ui.Config{Operations: a.ops, Pages: set.pageSettings.config(at, config, store, record)})
+	site, err := ui.New(ui.Config{Operations: a.ops, Pages: s.set.pagesAt(at, &s.config, s.store, s.events.record)})
 	if err != nil {
 		return usageError(err, "sneck serve --help")
 	}
-	mux := http.NewServeMux()
 	mux.Handle("/", site)
-	mux.Handle(admin.Path, a.handler)
-	a.handler, a.pages = mux, at+ui.Path
+	a.pages = at + ui.Path
 	return nil
 }
