@@ -76,18 +76,14 @@ func fromFile(path, variable string) (any, error) {
 	}
 	var set serverSettings
 	l, err := settings.Load(&set, settings.Sources{File: path, Data: data})
-	text := settings.Text(list[i].Value(&set))
-	switch {
-	case !l.Said(list[i].Key):
-		return nil, nil
-	case err != nil && text == zeroText(list[i]): // what is mistaken stays as it was
+	switch key := list[i].Key; {
+	case l.Flawed(key):
 		return nil, err
+	case !l.Said(key):
+		return nil, nil
 	}
-	return text, nil
+	return settings.Text(list[i].Value(&set)), nil
 }
-
-// zeroText is what a setting is that nobody has said.
-func zeroText(s settings.Setting) string { return settings.Text(s.Value(serverSettings{})) }
 
 // withoutConfig says how to do without a file that can not be read. What it would
 // have said, such as where the audit log is, must not be left out unnoticed.

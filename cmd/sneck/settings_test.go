@@ -250,3 +250,20 @@ func TestSettingsAreDefined(t *testing.T) {
 		assert.Equal(t, slices.Compact(slices.Clone(list)), list)
 	}
 }
+
+// A value of the wrong type is one mistake, and none of what follows from it.
+func TestSettingsOfTheWrongType(t *testing.T) {
+	for _, s := range settings.Of(serverSettings{}) {
+		t.Run(s.Key, func(t *testing.T) {
+			keys := strings.Split(s.Key, ".")
+			file := strings.Join(keys, ": {") + ": [[]]" + strings.Repeat("}", len(keys)-1)
+			if s.Key != "data" {
+				file += "\ndata: nowhere"
+			}
+			_, _, err := loadServer(settings.Sources{File: "sneck.yaml", Data: []byte(file)})
+			var mistakes settings.Mistakes
+			require.ErrorAs(t, err, &mistakes)
+			assert.Len(t, mistakes, 1, "%v", err)
+		})
+	}
+}

@@ -31,13 +31,14 @@ type Loaded struct {
 	file     *yaml.Source
 	name     string
 	from     map[string]string // the variable or flag that has said a key
+	unread   map[string]bool   // keys of which a variable or flag can not be read
 	mistakes []error
 }
 
 // Load fills the struct that into points to. Its error is that of [Loaded.Err];
 // the Loaded is never nil, so that more can be found wrong.
 func Load(into any, s Sources) (*Loaded, error) {
-	l := &Loaded{settings: Of(into), name: s.File, from: map[string]string{}, mistakes: slices.Clone(s.Mistakes)}
+	l := &Loaded{settings: Of(into), name: s.File, from: map[string]string{}, unread: map[string]bool{}, mistakes: slices.Clone(s.Mistakes)}
 	if s.Data != nil {
 		l.file, _ = yaml.Decode(s.File, s.Data, into) // mistakes stay in there
 	}
@@ -80,18 +81,24 @@ func (l *Loaded) set(v reflect.Value, s *Setting, from string, texts []string) {
 	for _, text := range mistakes {
 		l.mistakes = append(l.mistakes, fmt.Errorf("%s %s", from, text))
 	}
-	if len(mistakes) == 0 {
-		v.FieldByIndex(s.index).Set(value)
-		l.from[s.Key] = from
+	if len(mistakes) > 0 {
+		l.unread[s.Key] = true
+		return
 	}
+	v.FieldByIndex(s.index).Set(value)
+	l.from[s.Key] = from
 }
 
 // Wrong adds a mistake in the setting of a key, at the place that has said it.
 // The text goes on after the name: Wrong("issuer", "is no URL"). If nobody has
-// said it, the name is that of the key.
+// said it, the name is that of the key. Of a setting that is Flawed, it is not
+// one more.
 func (l *Loaded) Wrong(key, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	s := l.find(key)
+	if l.Flawed(key) {
+		return
+	}
 	switch from := l.from[key]; {
 	case from != "":
 		l.mistakes = append(l.mistakes, fmt.Errorf("%s %s", from, text))
@@ -102,9 +109,12 @@ func (l *Loaded) Wrong(key, format string, args ...any) {
 	}
 }
 
-// Missing adds the mistake that a setting is nowhere.
+// Missing adds the mistake that a setting is nowhere, unless it is Flawed.
 func (l *Loaded) Missing(key, example string) {
 	s := l.find(key)
+	if l.Flawed(key) {
+		return
+	}
 	l.mistakes = append(l.mistakes, fmt.Errorf("%s is missing (hint: --%s %s, $%s, or %s: in the file of --config)", key, s.Flags[0], example, s.Variables[0], key))
 }
 
@@ -122,6 +132,12 @@ func (l *Loaded) From(key string) string {
 
 // Said reports whether a setting is more than its default.
 func (l *Loaded) Said(key string) bool { return l.From(key) != "" }
+
+// Flawed reports whether Load could not read what is said of a setting.
+func (l *Loaded) Flawed(key string) bool {
+	s := l.find(key)
+	return l.unread[key] || l.from[key] == "" && l.inFile(s) && l.file.Flawed(l.pathInFile(s)...)
+}
 
 // InFile reports whether what counts is what the file says.
 func (l *Loaded) InFile(key string) bool { return l.from[key] == "" && l.inFile(l.find(key)) }
