@@ -62,6 +62,16 @@ func (f *ringFlags) open(ctx context.Context, con *console, create bool, algorit
 	return store, ring, nil
 }
 
+// record adds an event to the audit log, if there is one.
+func (f *ringFlags) record(ctx context.Context, e authserver.Event) error {
+	log, err := f.auditFlags.open()
+	if log == nil {
+		return err
+	}
+	e.By, e.Time = operatorName, time.Now().UTC()
+	return errors.Join(log.Record(context.WithoutCancel(ctx), e), log.Close())
+}
+
 func utc(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -115,14 +125,4 @@ func paintState(colours palette, column int, cell string) string {
 		return colours.green(cell)
 	}
 	return colours.faint(cell)
-}
-
-// record adds an event to the audit log, if there is one.
-func (f *ringFlags) record(ctx context.Context, e authserver.Event) error {
-	log, err := f.auditFlags.open()
-	if log == nil {
-		return err
-	}
-	e.By, e.Time = operatorName, time.Now().UTC()
-	return errors.Join(log.Record(context.WithoutCancel(ctx), e), log.Close())
 }
