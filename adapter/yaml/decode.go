@@ -71,6 +71,13 @@ func (s *Source) Has(path ...any) bool {
 	return found
 }
 
+// Flawed reports whether Decode has found a mistake in the value at the path of
+// keys and indices, so that what follows from it need not be one, too.
+func (s *Source) Flawed(path ...any) bool {
+	n, found := s.walk(path...)
+	return found && s.reader.flawed[n]
+}
+
 // Err returns all mistakes so far in the order of the file, as errors joined of
 // which each is a [*Mistake], or nil.
 func (s *Source) Err() error { return s.reader.err() }

@@ -336,3 +336,22 @@ func TestDocumentation(t *testing.T) {
 		assert.Contains(t, string(text), "| `"+key+"` |", "the table of keys")
 	}
 }
+
+// What is mistaken somewhere in it is flawed, and nothing else.
+func TestFlawed(t *testing.T) {
+	var c struct {
+		Port int            `yaml:"port"`
+		Host string         `yaml:"host"`
+		Each map[string]int `yaml:"each"`
+	}
+	s, err := yaml.Decode("f", []byte("port: x\nhost: a\neach: {good: 1, bad: y}\nother: z\n"), &c)
+	require.Error(t, err)
+	s.Wrong("is taken", "host") // by whoever has decoded it
+	flawed := map[string]bool{}
+	for _, path := range [][]any{{}, {"port"}, {"host"}, {"each"}, {"each", "good"}, {"each", "bad"}, {"other"}, {"nowhere"}} {
+		flawed[fmt.Sprint(path...)] = s.Flawed(path...)
+	}
+	assert.Equal(t, map[string]bool{
+		"": true, "port": true, "host": false, "each": true, "eachgood": false, "eachbad": true, "other": false, "nowhere": false,
+	}, flawed)
+}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/admin"
-	"github.com/sneckauth/sneck/authserver/pages"
 	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
@@ -71,27 +70,26 @@ func (a *administration) Close() error {
 	return a.listener.Close()
 }
 
-// attach makes what answers there. keys may be of any kind.
-func (a *administration) attach(server *authserver.Server, store database, keys authserver.KeySource, auditPath string, logger *slog.Logger) error {
+// attach makes what answers there, for a server that is assembled.
+func (a *administration) attach(s *serverService) error {
 	if a == nil {
 		return nil
 	}
-	accounts, err := pages.NewAccounts(store, nil)
+	accounts, err := accountsIn(s.store, s.set.hasher)
 	if err != nil {
 		return err
 	}
-	config := admin.Config{Server: server, Store: store, Clients: store, Accounts: accounts, AuditPath: auditPath}
-	if ring, ok := keys.(*authserver.KeyRing); ok {
+	config := admin.Config{Server: s.server, Store: s.store, Clients: s.store, Accounts: accounts, AuditPath: s.set.Audit}
+	if ring, ok := s.config.Keys.(*authserver.KeyRing); ok {
 		config.Keys = ring
 	}
-	ops, err := admin.New(config)
-	if err != nil {
+	if a.ops, err = admin.New(config); err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle(admin.Path, admin.NewAPI(ops, logger))
-	a.handler, a.ops = mux, ops
-	return nil
+	mux.Handle(admin.Path, admin.NewAPI(a.ops, s.config.Logger))
+	a.handler = mux
+	return a.attachPages(s, mux)
 }
 
 // serveWith serves both until ctx is done; when one of them fails, the other

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sneckauth/sneck/authserver"
-	"github.com/sneckauth/sneck/authserver/admin"
 	"github.com/sneckauth/sneck/authserver/admin/ui"
 )
 
@@ -41,32 +39,30 @@ func wrongPagesURL(at string) string {
 	return ""
 }
 
-// attachPages adds the pages for administrators, in the manner of those for
-// people, if the server has such.
-func (a *administration) attachPages(set *serverSettings, config *authserver.Config, store database, record recordFunc) error {
-	if a == nil || !set.Pages {
+// attachPages adds the pages for administrators to mux, in the manner of those
+// for people, if the server has such.
+func (a *administration) attachPages(s *serverService, mux *http.ServeMux) error {
+	if !s.set.Pages {
 		return nil
 	}
-	at := set.pagesURL(a.listener)
+	at := s.set.pagesURL(a.listener)
 	if at == "" {
-		config.Logger.Info("there are no pages for administrators", "cause", "--admin-url is missing, and others reach --admin-listen")
+		s.config.Logger.Info("there are no pages for administrators", "cause", "--admin-url is missing, and others reach --admin-listen")
 		return nil
 	}
-	pages := set.pageSettings.config(at, config, store, record)
-	if pages.Passkeys != nil && !sameHost(at, config.Issuer) {
+	pages := s.set.pagesAt(at, &s.config, s.store, s.events.record)
+	if pages.Passkeys != nil && !sameHost(at, s.config.Issuer) {
 		// Browsers offer a passkey to the host that it was made at, and people
 		// make theirs at the server's.
-		config.Logger.Info("there are no passkeys", "url", at, "cause", "it is on another host than the issuer, where people make theirs")
+		s.config.Logger.Info("there are no passkeys", "url", at, "cause", "it is on another host than the issuer, where people make theirs")
 		pages.Passkeys = nil
 	}
 	site, err := ui.New(ui.Config{Operations: a.ops, Pages: pages})
 	if err != nil {
 		return usageError(err, "sneck serve --help")
 	}
-	mux := http.NewServeMux()
 	mux.Handle("/", site)
-	mux.Handle(admin.Path, a.handler)
-	a.handler, a.pages = mux, at+ui.Path
+	a.pages = at + ui.Path
 	return nil
 }
 

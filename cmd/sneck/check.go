@@ -105,7 +105,7 @@ func (c *checkCommand) Run(con *console) error {
 	if err != nil {
 		return err
 	}
-	inForce, err := kind.check(settings.Sources{File: c.File, Data: data, Env: con.env})
+	inForce, err := kind.check(settings.Sources{File: c.File, Data: data, Env: con.env, Mistakes: mistyped(con.env)})
 	report := checked{File: c.File, Kind: kind.name, Mistakes: located(err), OK: err == nil}
 	if c.Effective && err == nil {
 		report.Settings = inForce

@@ -52,9 +52,9 @@ func TestCompletions(t *testing.T) {
 	assert.Contains(t, all, completion{"client", "Register, show and change clients of the authorization server"})
 
 	var out bytes.Buffer
-	assert.Equal(t, exitOK, run(t.Context(), []string{completeArg, "vers"}, func(string) string { return "" }, nil, &out, &out))
+	assert.Equal(t, exitOK, run(t.Context(), []string{completeArg, "vers"}, nil, nil, &out, &out))
 	assert.Equal(t, "version\tPrint the version\n", out.String())
-	assert.Equal(t, exitNo, run(t.Context(), []string{completeArg}, func(string) string { return "" }, nil, failingWriter{}, &out))
+	assert.Equal(t, exitNo, run(t.Context(), []string{completeArg}, nil, nil, failingWriter{}, &out))
 }
 
 func TestNearest(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/sneckauth/sneck/adapter/yaml"
 	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
@@ -18,8 +19,8 @@ type configFlag struct {
 }
 
 // sources returns where settings are said, with the file read.
-func (f configFlag) sources(env func(string) string, flags *settings.Flags) (settings.Sources, error) {
-	s := settings.Sources{File: f.Config, Env: env, Flags: flags.Said()}
+func (f configFlag) sources(env map[string]string, flags *settings.Flags) (settings.Sources, error) {
+	s := settings.Sources{File: f.Config, Env: env, Flags: flags.Said(), Mistakes: mistyped(env)}
 	if f.Config == "" {
 		return s, nil
 	}
@@ -45,7 +46,7 @@ func readConfig(path string) ([]byte, error) {
 
 // configOf returns the file with settings for a command: that of its --config,
 // or of the environment.
-func configOf(ctx *kong.Context, env func(string) string) string {
+func configOf(ctx *kong.Context, env map[string]string) string {
 	for _, flag := range ctx.Flags() {
 		if flag.Name != "config" {
 			continue
@@ -54,11 +55,12 @@ func configOf(ctx *kong.Context, env func(string) string) string {
 			return path
 		}
 	}
-	return env(configVariable)
+	return env[configVariable]
 }
 
 // fromFile returns what a file says of the server's setting that has a
-// variable; nil if there is no such setting, or the file has none.
+// variable; nil if there is no such setting, or the file has none. Mistakes in
+// other settings do not matter: the file may even be that of a guard.
 func fromFile(path, variable string) (any, error) {
 	list := settings.Of(serverSettings{})
 	i := slices.IndexFunc(list, func(s settings.Setting) bool { return slices.Contains(s.Variables, variable) })
@@ -67,16 +69,28 @@ func fromFile(path, variable string) (any, error) {
 	}
 	data, err := readConfig(path)
 	if err != nil {
-		return nil, err
+		return nil, withoutConfig(err)
+	}
+	if file, err := yaml.Decode(path, data, &struct{}{}); !file.Has() { // it is no YAML
+		return nil, withoutConfig(err)
 	}
 	var set serverSettings
 	l, err := settings.Load(&set, settings.Sources{File: path, Data: data})
-	if err != nil || !l.Said(list[i].Key) {
+	switch key := list[i].Key; {
+	case l.Flawed(key):
 		return nil, err
+	case !l.Said(key):
+		return nil, nil
 	}
 	if list[i].Key == "data" {
 		set.checkData(l)
 		return set.Data, l.Err()
 	}
 	return settings.Text(list[i].Value(&set)), nil
+}
+
+// withoutConfig says how to do without a file that can not be read. What it would
+// have said, such as where the audit log is, must not be left out unnoticed.
+func withoutConfig(err error) error {
+	return hinted(err, "look at --config, or do without it: "+configVariable+"= sneck …")
 }

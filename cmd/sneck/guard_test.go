@@ -41,7 +41,7 @@ func startGuard(t *testing.T, config string, env map[string]string) *guarded {
 	g := &guarded{log: &capture{found: found}}
 	go func() {
 		args := []string{"guard", "--config", file, "--listen", "127.0.0.1:0"}
-		ended <- run(ctx, args, func(name string) string { return env[name] }, nil, io.Discard, g.log)
+		ended <- run(ctx, args, env, nil, io.Discard, g.log)
 	}()
 	g.stop = sync.OnceValue(func() int {
 		cancel()

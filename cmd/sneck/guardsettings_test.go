@@ -231,7 +231,7 @@ forward_auth_request: path
 	file := writeFile(t, "guard.yaml", strings.ReplaceAll(config, "ROUTES", routes))
 	var stderr strings.Builder
 	env := map[string]string{"SNECK_IDLE_TIMEOUT_SECONDS": "soon"}
-	got := run(t.Context(), []string{"guard", "--config", file, "--jwt-profile", "mine"}, func(name string) string { return env[name] }, nil, io.Discard, &stderr)
+	got := run(t.Context(), []string{"guard", "--config", file, "--jwt-profile", "mine"}, env, nil, io.Discard, &stderr)
 	assert.Equal(t, exitUsage, got)
 	want := `FILE:1:1: unknown key "upstraem" (hint: did you mean upstream?)
 FILE:2:11: is no http or https URL (hint: such as http://127.0.0.1:3000)

@@ -26,7 +26,7 @@ func main() {
 	// When the reader of the output goes away, as "head" does, writing fails
 	// and the command ends by itself, instead of at once and untidily.
 	signal.Ignore(syscall.SIGPIPE)
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], variables(os.Environ()), os.Stdin, os.Stdout, os.Stderr))
 }
 
 // The exit statuses.
@@ -64,7 +64,7 @@ command line, 3 if the answer could not be found out.`
 
 // run is the program, with all that it touches as parameters. It returns the
 // exit status.
-func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, env map[string]string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
 	case len(args) == 0:
 		args = []string{"--help"}
@@ -142,13 +142,13 @@ func commandOf(err error) string {
 // fromEnvironment sets flags that have a "from" tag and are not on the command
 // line: from the variable of that name, or from the file with settings that has
 // the setting of this variable.
-func fromEnvironment(env func(string) string) kong.Resolver {
+func fromEnvironment(env map[string]string) kong.Resolver {
 	return kong.ResolverFunc(func(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		name := flag.Tag.Get("from")
 		if name == "" {
 			return nil, nil
 		}
-		if value := env(name); value != "" {
+		if value := env[name]; value != "" {
 			return value, nil
 		}
 		if name == configVariable {
@@ -160,7 +160,7 @@ func fromEnvironment(env func(string) string) kong.Resolver {
 
 // A console is what a command may read and write, besides files and sockets.
 type console struct {
-	env      func(string) string
+	env      map[string]string
 	in       io.Reader
 	out, err io.Writer
 }

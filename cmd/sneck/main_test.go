@@ -205,7 +205,7 @@ func (c *capture) bytes() []byte {
 func inProcess(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	status = run(t.Context(), args, func(string) string { return "" }, &bytes.Buffer{}, &out, &err)
+	status = run(t.Context(), args, nil, &bytes.Buffer{}, &out, &err)
 	return status, out.String(), err.String()
 }
 
@@ -216,7 +216,7 @@ func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("disk ful
 // The status tells the truth, also if what was to be said could not be.
 func TestOutputThatFails(t *testing.T) {
 	data := t.TempDir()
-	env := func(string) string { return "" }
+	var env map[string]string
 	create := []string{"client", "create", "--data", data, "--id", "api", "--introspect"}
 	var stderr bytes.Buffer
 	assert.Equal(t, exitNo, run(t.Context(), create, env, nil, failingWriter{}, &stderr))

@@ -26,6 +26,8 @@ type operatorFlags struct {
 	// settings are flags for settings of the server; nil if it does not matter
 	// what these are.
 	settings *settings.Flags
+	// passwords hashes those of accounts as the server does; nil has no peppers.
+	passwords authserver.SecretHasher
 }
 
 // operatorName is who the audit log says has done it.
@@ -58,7 +60,7 @@ func (f *operatorFlags) do(ctx context.Context, con *console, create bool, what 
 		defer func() { err = errors.Join(err, log.Close()) }()
 		like.Audit, like.AuditRequired = log.Record, true
 	}
-	operations, err := operationsOn(store, like)
+	operations, err := operationsOn(store, like, f.passwords)
 	if err != nil {
 		return err
 	}
@@ -72,7 +74,7 @@ func (f *operatorFlags) check(con *console, what func(*admin.Operations) error) 
 	if err != nil {
 		return err
 	}
-	operations, err := operationsOn(authserver.NewMemory(), like)
+	operations, err := operationsOn(authserver.NewMemory(), like, f.passwords)
 	if err != nil {
 		return err
 	}
@@ -115,7 +117,7 @@ func (f *operatorFlags) like(con *console) (authserver.Config, error) {
 func operationsOn(store interface {
 	authserver.Lister
 	authserver.ClientRegistry
-}, like authserver.Config) (*admin.Operations, error) {
+}, like authserver.Config, hasher authserver.SecretHasher) (*admin.Operations, error) {
 	// The keys and certificates are those of the server that will run.
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -131,7 +133,7 @@ func operationsOn(store interface {
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := pages.NewAccounts(store, nil)
+	accounts, err := accountsIn(store, hasher)
 	if err != nil {
 		return nil, err
 	}

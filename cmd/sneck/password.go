@@ -8,12 +8,15 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/pages"
 )
 
 // A passwordFlags says where a password comes from.
 type passwordFlags struct {
 	Stdin bool `name:"password-stdin" help:"Read the password from the standard input, twice and without an echo on a terminal; else one is made up and printed."`
+
+	PasswordPeppersFile string `from:"SNECK_PASSWORD_PEPPERS_FILE" placeholder:"FILE" help:"File with keys for the hashes of passwords, that of the server ($$SNECK_PASSWORD_PEPPERS_FILE)."`
 }
 
 // password returns the password, or none if one is to be made up.
@@ -29,6 +32,18 @@ func (f *passwordFlags) password(ctx context.Context, con *console) (string, err
 		return "", err
 	}
 	return password, nil
+}
+
+// hasher returns what hashes the password, nil without peppers.
+func (f *passwordFlags) hasher() (authserver.SecretHasher, error) {
+	if f.PasswordPeppersFile == "" {
+		return nil, nil
+	}
+	peppers, err := readKeys(f.PasswordPeppersFile)
+	if err != nil {
+		return nil, hinted(err, "look at --password-peppers-file")
+	}
+	return hasherOf(peppers)
 }
 
 func (f *passwordFlags) read(ctx context.Context, con *console) (string, error) {

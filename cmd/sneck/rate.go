@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -19,14 +20,17 @@ func (p limitPair) limit() authserver.EndpointLimit {
 	return authserver.EndpointLimit{Client: authserver.Rate(p.Client), Address: authserver.Rate(p.Address)}
 }
 
-// A rate is one of the server in words: "10/m burst 60". The zero value stands
-// for a default.
+// A rate is one of the server in words: "10/m burst 60", or "10/15m". The zero value
+// stands for a default.
 type rate authserver.Rate
 
 func perSecond(n, burst int) rate { return rate{Count: n, Per: time.Second, Burst: burst} }
 func perMinute(n, burst int) rate { return rate{Count: n, Per: time.Minute, Burst: burst} }
 
-var rateForm = regexp.MustCompile(`^([1-9][0-9]{0,8})/([smh])(?: burst ([1-9][0-9]{0,8}))?$`)
+// perQuarter is for a quarter of an hour.
+func perQuarter(n int) rate { return rate{Count: n, Per: 15 * time.Minute, Burst: n} }
+
+var rateForm = regexp.MustCompile(`^([1-9][0-9]{0,8})/([1-9][0-9]?)?([smh])(?: burst ([1-9][0-9]{0,8}))?$`)
 
 var ratePeriods = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}
 
@@ -42,13 +46,17 @@ func (r *rate) UnmarshalText(text []byte) error {
 	if parts == nil {
 		return fmt.Errorf("is no rate (hint: 100/s, 10/m burst 60, or %s)", insecureUnlimited)
 	}
-	count, _ := strconv.Atoi(parts[1]) // nine digits fit
-	burst := count
-	if parts[3] != "" {
-		burst, _ = strconv.Atoi(parts[3])
-	}
-	*r = rate{Count: count, Per: ratePeriods[parts[2]], Burst: burst}
+	count, burst, periods := whole(parts[1], 1), whole(parts[4], 0), whole(parts[2], 1)
+	*r = rate{Count: count, Per: time.Duration(periods) * ratePeriods[parts[3]], Burst: cmp.Or(burst, count)}
 	return nil
+}
+
+// whole reads a number of the form; otherwise if there is none.
+func whole(digits string, otherwise int) int {
+	if n, err := strconv.Atoi(digits); err == nil { // nine digits fit
+		return n
+	}
+	return otherwise
 }
 
 // String returns the text that UnmarshalText reads; empty for the zero value.
@@ -59,10 +67,19 @@ func (r rate) String() string {
 	case r == rate{}:
 		return ""
 	}
-	for unit, per := range ratePeriods {
-		if per == r.Per {
-			return fmt.Sprintf("%d/%s burst %d", r.Count, unit, authserver.Rate(r).Depth())
+	return fmt.Sprintf("%d/%s burst %d", r.Count, periodText(r.Per), authserver.Rate(r).Depth())
+}
+
+// periodText is how a rate says in what time: "s", or "15m".
+func periodText(per time.Duration) string {
+	for _, unit := range []string{"h", "m", "s"} {
+		switch n := per / ratePeriods[unit]; {
+		case n == 0 || per%ratePeriods[unit] != 0:
+		case n == 1:
+			return unit
+		default:
+			return strconv.Itoa(int(n)) + unit
 		}
 	}
-	return fmt.Sprintf("%d/%v burst %d", r.Count, r.Per, authserver.Rate(r).Depth())
+	return per.String()
 }

@@ -45,7 +45,7 @@ const secretVariable = "SNECK_CLIENT_SECRET"
 // secret returns the client secret.
 func (c *clientFlags) secret(con *console) (string, error) {
 	if c.SecretFile == "" {
-		if secret := con.env(secretVariable); secret != "" {
+		if secret := con.env[secretVariable]; secret != "" {
 			return secret, nil
 		}
 		return "", usageError(errors.New("the client secret is missing"), "--secret-file FILE, or $"+secretVariable)

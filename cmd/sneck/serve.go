@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 
 	"github.com/alecthomas/kong"
 
-	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/cmd/internal/settings"
 )
 
@@ -66,12 +65,9 @@ Examples:
 // gcPercent is how much garbage there may be, by what is in use.
 const gcPercent = 400
 
-// maxRate is the highest rate that can be asked for: as good as none.
-const maxRate = 10_000_000
-
 // Run serves until it is told to end.
 func (c *serveCommand) Run(ctx context.Context, con *console) error {
-	if con.env("GOGC") == "" {
+	if con.env["GOGC"] == "" {
 		// What lives longer than a request is a few megabytes, which would be
 		// looked through dozens of times a second.
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
@@ -86,91 +82,29 @@ func (c *serveCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return mistakenError(err)
 	}
-	handler := slog.Handler(slog.NewTextHandler(con.err, nil))
-	if set.LogJSON {
-		handler = slog.NewJSONHandler(con.err, nil)
-	}
-	logger := slog.New(handler)
-	l, err := listen(ctx, "--listen", set.Listen)
-	if err != nil {
+	config.Logger = set.logger(con.err)
+	s := &serverService{set: set, config: config}
+	defer s.close()
+	if err := s.open(ctx); err != nil {
 		return err
 	}
-	defer l.Close()
-	administration, err := set.adminSettings.open(ctx)
-	if err != nil {
+	if err := s.assemble(ctx); err != nil {
 		return err
 	}
-	defer administration.Close()
-	if set.Issuer == "" {
-		config.Issuer = "http://" + l.Addr().String()
-	}
-	auditLog, err := auditFlags{set.Audit}.open()
-	if err != nil {
+	if err := s.serve(ctx); err != nil {
 		return err
 	}
-	if auditLog != nil {
-		defer auditLog.Close()
-		config.Audit = auditLog.Record
-	}
-	store, _, err := openData(ctx, set.Data, true)
-	if err != nil {
+	if err := s.close(); err != nil {
 		return err
 	}
-	defer store.Close()
-	config.Store, config.Clients, config.Logger = store, store, logger
-	events := new(recorder)
-	config.Keys, err = set.source(ctx, authserver.KeyRingConfig{Store: store, Sealer: config.Sealer, Logger: logger, Record: events.record})
-	if err != nil {
-		return err
-	}
-	if set.Redis.URL != "" {
-		shared, err := set.Redis.open(logger)
-		if err != nil {
-			return err
-		}
-		defer shared.Close()
-		config.Limits.Limiter = shared.Limiter(0)
-	}
-	server, everything, err := set.open(config, store, events.record)
-	if err == nil {
-		err = events.use(ctx, server)
-	}
-	if err != nil {
-		return usageError(err, "sneck serve --help")
-	}
-	if err := administration.attach(server, store, config.Keys, set.Audit, logger); err != nil {
-		return err
-	}
-	if err := administration.attachPages(set, &config, store, events.record); err != nil {
-		return err
-	}
-
-	ctx, cancel := context.WithCancel(ctx)
-	if auditLog != nil {
-		reopenOnSignal(ctx, auditLog, func(err error) {
-			logger.Error("audit log not reopened, it goes on in the old file", "cause", err)
-		})
-	}
-	swept := make(chan struct{})
-	go func() {
-		defer close(swept)
-		_ = server.Run(ctx) // logs what it can not delete
-	}()
-	logger.Info("listening", "url", "http://"+l.Addr().String(), "issuer", config.Issuer, "data", dataName(set.Data))
-	err = administration.serveWith(ctx, newHTTPServer(everything, logger), l, logger)
-	cancel()
-	<-swept
-	if err != nil {
-		return err
-	}
-	if err := store.Close(); err != nil {
-		return fmt.Errorf("close the database: %w", err)
-	}
-	if auditLog != nil {
-		if err := auditLog.Close(); err != nil {
-			return fmt.Errorf("close the audit log: %w", err)
-		}
-	}
-	logger.Info("stopped")
+	config.Logger.Info("stopped")
 	return nil
+}
+
+// logger returns what logs to w.
+func (s *recordSettings) logger(w io.Writer) *slog.Logger {
+	if s.LogJSON {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
 }

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"log/slog"
 	"net"
 	"net/netip"
-	"net/url"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/sneckauth/sneck/adapter/redis"
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/cmd/internal/settings"
 	"github.com/sneckauth/sneck/scopes"
@@ -32,8 +28,10 @@ func (s *serverSettings) config(l *settings.Loaded) authserver.Config {
 	s.refresh(&c)
 	c.Scopes = s.backend(l)
 	s.clients(l, &c)
+	s.bindings(l, &c)
 	s.limits(l, &c)
 	s.keys(l)
+	s.passwords(l)
 	s.adminSettings.check(l)
 	if s.SweepBatch > authserver.MaxSweepBatch {
 		l.Wrong("clear_expired_tokens_batch_size", "is more than %d", authserver.MaxSweepBatch)
@@ -167,110 +165,10 @@ func (s *serverSettings) clients(l *settings.Loaded, c *authserver.Config) {
 		}
 		c.ClientSecret = func() string { return randomText(alphabets[s.SecretGenerator], s.SecretLength) }
 	}
+	c.SecretPeppers = s.keyFile(l, "client_secret_peppers_file", s.PeppersFile)
 	var err error
-	if s.PeppersFile != "" {
-		if c.SecretPeppers, err = readKeys(s.PeppersFile); err != nil && !s.gone(err) {
-			l.Wrong("client_secret_peppers_file", "%v", hinted(err, "made by: openssl rand -base64 32"))
-		}
-	}
 	if c.Sealer, err = readSealer(s.SealingKeyFile); err != nil && !s.gone(err) {
 		l.Wrong("sealing_key_file", "%v", withoutPrefix(err))
-	}
-}
-
-// limits sets how often somebody may ask.
-func (s *serverSettings) limits(l *settings.Loaded, c *authserver.Config) {
-	for key, n := range map[string]int{"token_rate": s.TokenRate, "introspection_rate": s.QuestionRate} {
-		if n > maxRate {
-			l.Wrong(key, "%d is not between 1 and %d", n, maxRate)
-		}
-	}
-	c.Limits = authserver.Limits{
-		Token: s.Limits.Token.limit(), Introspect: s.Limits.Introspect.limit(), Revoke: s.Limits.Revoke.limit(),
-		Device: s.Limits.Device.limit(), Failures: s.Limits.Failures.limit(),
-		UserCodes: authserver.Rate(s.Limits.UserCodes), AllUserCodes: authserver.Rate(s.Limits.AllUserCodes),
-	}
-	tokens, questions := authserver.PerSecond(min(s.TokenRate, maxRate)), authserver.PerSecond(min(s.QuestionRate, maxRate))
-	orElse(&c.Limits.Token, tokens)
-	orElse(&c.Limits.Revoke, tokens)
-	orElse(&c.Limits.Introspect, questions)
-	if s.Redis.URL == "" {
-		if s.Redis.PasswordFile != "" {
-			l.Wrong("redis.password_file", "has no effect without a Redis (hint: redis.url)")
-		}
-		return
-	}
-	if u, err := url.Parse(s.Redis.URL); err == nil && l.InFile("redis.url") {
-		if _, has := u.User.Password(); has {
-			l.Wrong("redis.url", "has a password in it (hint: redis.password_file)")
-		}
-	}
-	redis, err := s.Redis.config()
-	if s.gone(err) {
-		redis.Password, err = "elsewhere", nil
-	}
-	if err != nil {
-		l.Wrong("redis.password_file", "%v (hint: a file with one line)", err)
-	} else if err := redis.Check(); err != nil {
-		l.Wrong("redis.url", "%s", withoutPrefix(err))
-	}
-}
-
-// orElse fills in the rates that are not said.
-func orElse(limit *authserver.EndpointLimit, otherwise authserver.EndpointLimit) {
-	if limit.Client == (authserver.Rate{}) {
-		limit.Client = otherwise.Client
-	}
-	if limit.Address == (authserver.Rate{}) {
-		limit.Address = otherwise.Address
-	}
-}
-
-// config returns how to reach the Redis. An error is about its password.
-func (s *redisSettings) config() (redis.Config, error) {
-	c := redis.Config{URL: s.URL, Prefix: s.Prefix}
-	u, err := url.Parse(s.URL)
-	if err != nil || s.PasswordFile == "" {
-		return c, nil // what is wrong with the URL, its Check says
-	}
-	c.Username = u.User.Username()
-	c.Password, err = readSecret(s.PasswordFile)
-	return c, err
-}
-
-// open begins to connect. The caller closes it.
-func (s *redisSettings) open(logger *slog.Logger) (*redis.Redis, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
-	c.Logger = logger
-	return redis.New(c)
-}
-
-// readSecret returns the one line of a file.
-func readSecret(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	return readLine(f)
-}
-
-// keys checks what there is to sign with.
-func (s *serverSettings) keys(l *settings.Loaded) {
-	if s.Format == string(authserver.FormatJWT) && s.SealingKeyFile == "" && s.SigningKeyFile == "" && !s.InsecureUnsealed {
-		l.Wrong("access_token_format", "needs a key to sign with (hint: sealing_key_file, for keys in the database)")
-	}
-	if s.OtherKeysFile != "" && s.SigningKeyFile == "" {
-		l.Wrong("other_keys_file", "has no effect without a signing key (hint: signing_key_file; sneck keys add, for keys in the database)")
-	}
-	if s.SigningKeyFile == "" {
-		return
-	}
-	if _, err := authserver.NewFileKeys(authserver.FileKeysConfig{Signing: s.SigningKeyFile, Others: s.OtherKeysFile}); err != nil && !s.gone(err) {
-		l.Wrong("signing_key_file", "%s", withoutPrefix(err))
 	}
 }
 

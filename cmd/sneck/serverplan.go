@@ -150,23 +150,23 @@ func (s *serverSettings) grants() []authserver.Grant {
 
 // open returns the server on a store, and the handler with what people see of
 // it.
-func (s *serverSettings) open(config authserver.Config, store authserver.Lister, record recordFunc) (*authserver.Server, http.Handler, error) {
+func (s *serverSettings) open(config *authserver.Config, store authserver.Lister, record recordFunc) (*authserver.Server, http.Handler, error) {
 	var site *pages.Site
 	if s.asks() {
 		var err error
-		if site, err = s.site(&config, store, record); err != nil {
+		if site, err = s.site(config, store, record); err != nil {
 			return nil, nil, err
 		}
 	}
 	config.Grants = s.grants()
 	if slices.Contains(s.Grants, "legacy_password") {
-		accounts, err := pages.NewAccounts(store, nil)
+		accounts, err := accountsIn(store, s.hasher)
 		if err != nil {
 			return nil, nil, err
 		}
-		config.Grants = append(config.Grants, authserver.LegacyPassword(passwords(accounts)))
+		config.Grants = append(config.Grants, authserver.LegacyPassword(signInWith(accounts)))
 	}
-	server, err := authserver.New(config)
+	server, err := authserver.New(*config)
 	switch {
 	case err != nil:
 		return nil, nil, err

@@ -20,12 +20,14 @@ type serverSettings struct {
 	refreshSettings `group:"Refresh tokens"`
 	scopeSettings   `group:"Scopes"`
 	clientSettings  `group:"Clients"`
+	bindingSettings `group:"Bound tokens"`
 	keySettings     `group:"Signing keys"`
 	limitSettings   `group:"Limits"`
 	sweepSettings   `group:"Clean-up"`
 	pageSettings    `group:"Pages"`
 
-	elsewhere bool // they are for another machine, which has the files with keys
+	elsewhere bool                    // they are for another machine, which has the files with keys
+	hasher    authserver.SecretHasher // of passwords, from PasswordPeppersFile; nil is that of accounts
 }
 
 // gone reports whether an error is that of a file which is on another machine.
@@ -97,6 +99,16 @@ type clientSettings struct {
 	SealingKeyFile  string    `yaml:"sealing_key_file" flag:"sealing-key" env:"SNECK_SEALING_KEY" doc:"file with the key that encrypts private keys and secrets in the database: 32 random bytes in base64; further lines are old ones" go:"Sealer"`
 }
 
+// A bindingSettings says by which keys and certificates clients are known, and
+// what tokens are bound to. The server has no TLS of its own, so certificates
+// are those that a proxy has seen.
+type bindingSettings struct {
+	MTLSHeader string `yaml:"mtls_header" doc:"header field in which the trusted proxies hand on the client's certificate, by which clients can authenticate, and to which tokens can be bound" go:"MutualTLS.Header" example:"Client-Cert"`
+	MTLSRoots  string `yaml:"mtls_roots_file" doc:"file with the certificates of authorities in PEM that say who a client is; without it, only certificates that are in the client's record do" go:"MutualTLS.Roots"`
+	MTLSURL    string `yaml:"mtls_url" placeholder:"URL" doc:"URL at which clients are asked for certificates, if that is not the issuer" go:"MutualTLS.Endpoints" example:"https://mtls.auth.example.com"`
+	NonceFile  string `yaml:"dpop_nonce_key_file" doc:"file with a key, 32 random bytes or more in base64; DPoP proofs must then hold a nonce of the server, or of another with this key" go:"DPoPNonceKey"`
+}
+
 // A keySettings says what JWTs are signed with.
 type keySettings struct {
 	InsecureUnsealed bool          `yaml:"insecure_unsealed" doc:"keep signing keys in the database without a sealing key: who can read it can sign tokens"`
@@ -121,8 +133,17 @@ type endpointLimits struct {
 	Revoke       limitPair `yaml:"revoke" go:"Limits.Revoke"`
 	Device       limitPair `yaml:"device" go:"Limits.Device"`
 	Failures     limitPair `yaml:"failures" go:"Limits.Failures"`
+	SignIn       signIn    `yaml:"sign_in" go:"pages.Config.Limits"`
 	UserCodes    rate      `yaml:"user_codes" placeholder:"RATE" doc:"wrong codes of devices from one address" go:"Limits.UserCodes"`
 	AllUserCodes rate      `yaml:"all_user_codes" placeholder:"RATE" doc:"wrong codes of devices from all addresses together" go:"Limits.AllUserCodes"`
+}
+
+// A signIn are the limits of pages.Limits.
+type signIn struct {
+	Browser  rate `yaml:"browser" placeholder:"RATE" doc:"passwords for one account with a browser that it knows" go:"Browser"`
+	Account  rate `yaml:"account" placeholder:"RATE" doc:"passwords for one account from one address" go:"Account"`
+	Address  rate `yaml:"address" placeholder:"RATE" doc:"passwords for all accounts from one address" go:"Address"`
+	Passkeys rate `yaml:"passkeys" placeholder:"RATE" doc:"passkeys that are asked for from one address" go:"Passkeys"`
 }
 
 // A redisSettings says where servers count together.
@@ -147,6 +168,8 @@ type pageSettings struct {
 	PagesDir    string        `yaml:"pages_dir" placeholder:"DIR" doc:"directory with files that replace those of the pages, or add a language" go:"pages.Config.Files"`
 	SessionIdle time.Duration `yaml:"session_idle_seconds" min:"1" doc:"how long a person stays signed in who does nothing" go:"pages.Config.SessionIdle"`
 	SessionLife time.Duration `yaml:"session_expire_seconds" min:"1" doc:"how long a person stays signed in at most" go:"pages.Config.SessionLife"`
+
+	PasswordPeppersFile string `yaml:"password_peppers_file" doc:"file with keys for the hashes of passwords, 16 random bytes or more in base64, the new one first; sneck user create and passwd take it, too" go:"pages.Config.Hasher"`
 }
 
 // defaultSettings returns what is in force if nobody says anything.
@@ -164,8 +187,10 @@ func defaultSettings() serverSettings {
 		limitSettings: limitSettings{
 			TokenRate: 1000, QuestionRate: 10000, Redis: redisSettings{Prefix: "sneck:"},
 			Limits: endpointLimits{
-				Device:   limitPair{perSecond(1, 60), perSecond(2, 120)},
-				Failures: limitPair{perMinute(10, 10), perMinute(60, 100)}, UserCodes: perMinute(10, 10), AllUserCodes: perMinute(300, 300),
+				Device:    limitPair{perSecond(1, 60), perSecond(2, 120)},
+				Failures:  limitPair{perMinute(10, 10), perMinute(60, 100)},
+				SignIn:    signIn{perQuarter(10), perQuarter(10), perQuarter(50), perQuarter(300)},
+				UserCodes: perMinute(10, 10), AllUserCodes: perMinute(300, 300),
 			},
 		},
 		sweepSettings: sweepSettings{SweepBatch: 10000, SweepInterval: time.Minute, SweepPause: 10 * time.Millisecond, SweepRetain: time.Hour},

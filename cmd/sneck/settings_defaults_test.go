@@ -151,12 +151,12 @@ func TestGenerator(t *testing.T) {
 
 // A rate says what UnmarshalText reads.
 func TestRate(t *testing.T) {
-	for _, text := range []string{"1/s burst 1", "10/m burst 60", "100/h burst 5", insecureUnlimited} {
+	for _, text := range []string{"1/s burst 1", "10/m burst 60", "100/h burst 5", "10/15m burst 10", "7/99s burst 3", insecureUnlimited} {
 		var r rate
 		require.NoError(t, r.UnmarshalText([]byte(text)))
 		assert.Equal(t, text, r.String())
 	}
-	for _, text := range []string{"", "0/s", "1/d", "1 /s", "1/s burst 0", "-1/s", "1/s burst", "unlimited", "1234567890/s"} {
+	for _, text := range []string{"", "0/s", "1/0s", "1/01m", "1/100s", "1/d", "1 /s", "1/s burst 0", "-1/s", "1/s burst", "unlimited", "1234567890/s"} {
 		assert.Error(t, new(rate).UnmarshalText([]byte(text)), text)
 	}
 	assert.Empty(t, rate{}.String())

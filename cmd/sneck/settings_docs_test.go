@@ -74,6 +74,9 @@ func checkField(t *testing.T, name string) {
 		}
 	}
 	for part := range strings.SplitSeq(name, ".") {
+		if at.Kind() == reflect.Pointer {
+			at = at.Elem()
+		}
 		require.Equal(t, reflect.Struct, at.Kind(), name)
 		f, found := at.FieldByName(part)
 		require.True(t, found, "%s has no field %s", at, part)

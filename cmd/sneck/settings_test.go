@@ -228,7 +228,7 @@ func registered(t *testing.T, h *house, env map[string]string, args ...string) a
 	t.Helper()
 	var out, stderr bytes.Buffer
 	args = append([]string{"client", "create", "--data", h.dir, "--scope=read", "--audience=https://api.example", "--json"}, args...)
-	status := run(t.Context(), args, func(name string) string { return env[name] }, nil, &out, &stderr)
+	status := run(t.Context(), args, env, nil, &out, &stderr)
 	require.Equal(t, exitOK, status, stderr.String())
 	var c admin.Client
 	require.NoError(t, json.Unmarshal(out.Bytes(), &c))
@@ -248,5 +248,22 @@ func TestSettingsAreDefined(t *testing.T) {
 	for _, list := range [][]string{names, flags} {
 		slices.Sort(list)
 		assert.Equal(t, slices.Compact(slices.Clone(list)), list)
+	}
+}
+
+// A value of the wrong type is one mistake, and none of what follows from it.
+func TestSettingsOfTheWrongType(t *testing.T) {
+	for _, s := range settings.Of(serverSettings{}) {
+		t.Run(s.Key, func(t *testing.T) {
+			keys := strings.Split(s.Key, ".")
+			file := strings.Join(keys, ": {") + ": [[]]" + strings.Repeat("}", len(keys)-1)
+			if s.Key != "data" {
+				file += "\ndata: nowhere"
+			}
+			_, _, err := loadServer(settings.Sources{File: "sneck.yaml", Data: []byte(file)})
+			var mistakes settings.Mistakes
+			require.ErrorAs(t, err, &mistakes)
+			assert.Len(t, mistakes, 1, "%v", err)
+		})
 	}
 }

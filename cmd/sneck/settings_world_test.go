@@ -92,7 +92,7 @@ func (h *house) serve(t *testing.T, env map[string]string, args ...string) *serv
 	status := make(chan int, 1)
 	go func() {
 		args := append([]string{"serve", "--data", h.dir, "--listen", "127.0.0.1:0"}, args...)
-		status <- run(ctx, args, func(name string) string { return env[name] }, nil, io.Discard, w)
+		status <- run(ctx, args, env, nil, io.Discard, w)
 		w.Close()
 	}()
 	var log strings.Builder

@@ -84,8 +84,8 @@ type palette bool
 
 // paletteFor returns colours for a terminal, unless its user does not want any
 // (no-color.org).
-func paletteFor(w io.Writer, env func(string) string) palette {
-	return palette(isTerminal(w) && env("NO_COLOR") == "" && env("TERM") != "dumb")
+func paletteFor(w io.Writer, env map[string]string) palette {
+	return palette(isTerminal(w) && env["NO_COLOR"] == "" && env["TERM"] != "dumb")
 }
 
 func isTerminal(w io.Writer) bool {

@@ -80,6 +80,9 @@ func (c *createUserCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	if c.passwords, err = c.hasher(); err != nil {
+		return err
+	}
 	// What is wrong is said before there is a database.
 	if err := pages.CheckUsername(c.Username); err != nil {
 		return usageError(err, "sneck user create alice")
@@ -161,6 +164,9 @@ type passwdCommand struct {
 func (c *passwdCommand) Run(ctx context.Context, con *console) error {
 	password, err := c.password(ctx, con)
 	if err != nil {
+		return err
+	}
+	if c.passwords, err = c.hasher(); err != nil {
 		return err
 	}
 	return c.of(ctx, con, func(o *operator, account *admin.Account) error {

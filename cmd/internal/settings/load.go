@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/sneckauth/sneck/adapter/yaml"
@@ -15,12 +16,13 @@ type Sources struct {
 	// nil Data means that there is none.
 	File string
 	Data []byte
-	// Env returns a variable of the environment, empty if it is not set; nil
-	// has none.
-	Env func(name string) string
+	// Env are the variables of the environment; one that is empty says nothing.
+	Env map[string]string
 	// Flags are those of the command line, by their names without dashes. A
 	// flag that is repeated has several values.
 	Flags map[string][]string
+	// Mistakes are those that were found before.
+	Mistakes []error
 }
 
 // A Loaded says where each setting comes from, and collects mistakes.
@@ -29,13 +31,14 @@ type Loaded struct {
 	file     *yaml.Source
 	name     string
 	from     map[string]string // the variable or flag that has said a key
+	unread   map[string]bool   // keys of which a variable or flag can not be read
 	mistakes []error
 }
 
 // Load fills the struct that into points to. Its error is that of [Loaded.Err];
 // the Loaded is never nil, so that more can be found wrong.
 func Load(into any, s Sources) (*Loaded, error) {
-	l := &Loaded{settings: Of(into), name: s.File, from: map[string]string{}}
+	l := &Loaded{settings: Of(into), name: s.File, from: map[string]string{}, unread: map[string]bool{}, mistakes: slices.Clone(s.Mistakes)}
 	if s.Data != nil {
 		l.file, _ = yaml.Decode(s.File, s.Data, into) // mistakes stay in there
 	}
@@ -54,12 +57,9 @@ func Load(into any, s Sources) (*Loaded, error) {
 
 // variableOf returns the variable that says a setting, and what it says. The
 // names are of one meaning, so the first that is set counts.
-func variableOf(s *Setting, env func(string) string) (name, text string) {
-	if env == nil {
-		return "", ""
-	}
+func variableOf(s *Setting, env map[string]string) (name, text string) {
 	for _, name := range s.Variables {
-		if text := env(name); text != "" {
+		if text := env[name]; text != "" {
 			return name, text
 		}
 	}
@@ -81,18 +81,24 @@ func (l *Loaded) set(v reflect.Value, s *Setting, from string, texts []string) {
 	for _, text := range mistakes {
 		l.mistakes = append(l.mistakes, fmt.Errorf("%s %s", from, text))
 	}
-	if len(mistakes) == 0 {
-		v.FieldByIndex(s.index).Set(value)
-		l.from[s.Key] = from
+	if len(mistakes) > 0 {
+		l.unread[s.Key] = true
+		return
 	}
+	v.FieldByIndex(s.index).Set(value)
+	l.from[s.Key] = from
 }
 
 // Wrong adds a mistake in the setting of a key, at the place that has said it.
 // The text goes on after the name: Wrong("issuer", "is no URL"). If nobody has
-// said it, the name is that of the key.
+// said it, the name is that of the key. Of a setting that is Flawed, it is not
+// one more.
 func (l *Loaded) Wrong(key, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	s := l.find(key)
+	if l.Flawed(key) {
+		return
+	}
 	switch from := l.from[key]; {
 	case from != "":
 		l.mistakes = append(l.mistakes, fmt.Errorf("%s %s", from, text))
@@ -103,9 +109,12 @@ func (l *Loaded) Wrong(key, format string, args ...any) {
 	}
 }
 
-// Missing adds the mistake that a setting is nowhere.
+// Missing adds the mistake that a setting is nowhere, unless it is Flawed.
 func (l *Loaded) Missing(key, example string) {
 	s := l.find(key)
+	if l.Flawed(key) {
+		return
+	}
 	l.mistakes = append(l.mistakes, fmt.Errorf("%s is missing (hint: --%s %s, $%s, or %s: in the file of --config)", key, s.Flags[0], example, s.Variables[0], key))
 }
 
@@ -123,6 +132,12 @@ func (l *Loaded) From(key string) string {
 
 // Said reports whether a setting is more than its default.
 func (l *Loaded) Said(key string) bool { return l.From(key) != "" }
+
+// Flawed reports whether Load could not read what is said of a setting.
+func (l *Loaded) Flawed(key string) bool {
+	s := l.find(key)
+	return l.unread[key] || l.from[key] == "" && l.inFile(s) && l.file.Flawed(l.pathInFile(s)...)
+}
 
 // InFile reports whether what counts is what the file says.
 func (l *Loaded) InFile(key string) bool { return l.from[key] == "" && l.inFile(l.find(key)) }

@@ -73,15 +73,13 @@ limits: {token: {client: 9}}
 clients: [{id: c}]
 `
 
-func env(pairs ...string) func(string) string {
-	return func(name string) string {
-		for _, pair := range pairs {
-			if key, value, _ := strings.Cut(pair, "="); key == name {
-				return value
-			}
-		}
-		return ""
+func env(pairs ...string) map[string]string {
+	all := map[string]string{}
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		all[name] = value
 	}
+	return all
 }
 
 // The same can be said in each way.
@@ -172,10 +170,14 @@ func TestMistakes(t *testing.T) {
 
 	l.Wrong("listen", "is taken")
 	l.Wrong("names", "has %d names", 1)
-	l.Wrong("ratio", "is odd (hint: leave it out)")
+	l.Wrong("level", "is odd (hint: leave it out)")
+	l.Missing("level", "N")
+	// What was not understood is not wrong for another reason as well.
+	l.Wrong("ratio", "is odd")
+	l.Wrong("clients", "are none")
 	l.Missing("limits.token.client", "N")
-	want = append(append(append(want[:2:2], "f:3:9: is taken"), want[2:]...), "$SNECK_NAMES has 1 names", "ratio is odd (hint: leave it out)",
-		"limits.token.client is missing (hint: --limits-token-client N, $SNECK_LIMITS_TOKEN_CLIENT, or limits.token.client: in the file of --config)")
+	want = append(append(append(want[:2:2], "f:3:9: is taken"), want[2:]...), "$SNECK_NAMES has 1 names", "level is odd (hint: leave it out)",
+		"level is missing (hint: --level N, $SNECK_LEVEL, or level: in the file of --config)")
 	assert.Equal(t, want, strings.Split(l.Err().Error(), "\n"))
 	assert.Panics(t, func() { l.Wrong("colour", "is unknown") })
 	assert.Panics(t, func() {
