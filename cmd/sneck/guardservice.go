@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/sneckauth/sneck/adapter/yaml"
 	"github.com/sneckauth/sneck/cmd/internal/proxy"
@@ -20,7 +22,9 @@ import (
 // A guardService is a guard in front of a service, ready to serve.
 type guardService struct {
 	handler http.Handler
-	routes  *yaml.File // nil if there is none to follow
+	routes  *yaml.File    // nil if there is none to follow
+	tls     *tls.Config   // nil is without
+	idle    time.Duration // how long a client may take nothing
 	ending  atomic.Bool
 }
 
@@ -29,6 +33,7 @@ type guardService struct {
 func (b *guardBuilder) service() (*guardService, error) {
 	proxies := b.trusted()
 	b.addresses()
+	encrypted := b.serverTLS()
 	if b.Mode == "forward-auth" {
 		b.useless("if mode is forward-auth", map[string]bool{"upstream": b.Upstream != "", "upstream_host": b.UpstreamHost != ""})
 		if b.Convention == "" {
@@ -55,7 +60,7 @@ func (b *guardBuilder) service() (*guardService, error) {
 	if b.flawed || err != nil {
 		return nil, err
 	}
-	s := &guardService{routes: file}
+	s := &guardService{routes: file, tls: encrypted, idle: b.IdleTimeout}
 	var access *slog.Logger
 	if b.AccessLog {
 		access = b.logger
@@ -110,7 +115,20 @@ func (s *guardService) serve(ctx context.Context, l net.Listener, logger *slog.L
 	server := newHTTPServer(s.handler, logger)
 	server.ReadTimeout = 0 // proxy.Watch bounds what is idle, not what is long
 	server.BaseContext = func(net.Listener) context.Context { return requests }
+	if s.tls != nil {
+		l = tls.NewListener(l, s.tls)
+		// A connection that takes nothing keeps its answers from ending.
+		server.HTTP2 = &http.HTTP2Config{WriteByteTimeout: s.idle}
+	}
 	return serveUntil(ctx, server, l)
+}
+
+// url returns where the guard is at a listener.
+func (s *guardService) url(l net.Listener) string {
+	if s.tls != nil {
+		return "https://" + l.Addr().String()
+	}
+	return "http://" + l.Addr().String()
 }
 
 // health answers at another address whether the guard runs, and whether it
