@@ -84,11 +84,16 @@ func (c *guardCommand) Run(ctx context.Context, con *console) error {
 	defer l.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	health, err := s.health(ctx, set.HealthListen, logger)
+	health, err := beside(ctx, "health_listen", set.HealthListen, "health", s.health(), logger)
 	if err != nil {
 		return err
 	}
 	defer health.Close()
+	metrics, err := beside(ctx, "metrics_listen", set.MetricsListen, "metrics", s.metrics.handler(), logger)
+	if err != nil {
+		return err
+	}
+	defer metrics.Close()
 	if s.routes != nil {
 		go s.routes.Watch(ctx, followRoutes)
 		reloadOnSignal(ctx, s.routes, logger)

@@ -37,6 +37,9 @@ func (b *guardBuilder) remembering(v sneck.Verifier, share *guardShare) sneck.Ve
 		return v
 	}
 	b.closing(c.Close)
+	if b.metrics != nil {
+		b.metrics.watchCache(c)
+	}
 	return c
 }
 

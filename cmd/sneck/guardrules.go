@@ -33,6 +33,9 @@ func (b *guardBuilder) guard(v sneck.Verifier, share *guardShare, proxies []neti
 	if b.MTLSHeader != "" {
 		cfg.MTLS.TrustedProxies = proxies
 	}
+	if b.metrics != nil {
+		cfg.Observe = b.metrics.observe
+	}
 	g, err := middleware.New(cfg)
 	b.locate(err, "audience")
 	return g

@@ -18,9 +18,10 @@ type guardSettings struct {
 
 // guardPlace says where requests come from and go to.
 type guardPlace struct {
-	Mode         string `yaml:"mode" enum:"proxy,forward-auth" group:"Requests" doc:"proxy passes requests on to the upstream; forward-auth answers a proxy that asks whether a request may pass"`
-	Listen       string `yaml:"listen" group:"Requests" doc:"address to listen at" example:"127.0.0.1:8081"`
-	HealthListen string `yaml:"health_listen" group:"Requests" doc:"address at which /healthz and /readyz tell whether it runs; nowhere if left out" example:"127.0.0.1:8082"`
+	Mode          string `yaml:"mode" enum:"proxy,forward-auth" group:"Requests" doc:"proxy passes requests on to the upstream; forward-auth answers a proxy that asks whether a request may pass"`
+	Listen        string `yaml:"listen" group:"Requests" doc:"address to listen at" example:"127.0.0.1:8081"`
+	HealthListen  string `yaml:"health_listen" group:"Requests" doc:"address at which /healthz and /readyz tell whether it runs; nowhere if left out" example:"127.0.0.1:8082"`
+	MetricsListen string `yaml:"metrics_listen" group:"Requests" doc:"address at which /metrics tells Prometheus what was decided, remembered and asked; nowhere if left out" example:"127.0.0.1:8083"`
 
 	TLSCertificate string `yaml:"tls_certificate_file" flag:"tls-cert" group:"Requests" doc:"file with the certificate to show to clients, and those that it is signed by; without it there is no TLS. It is read again when it changes" example:"/etc/sneck/tls.crt"`
 	TLSKey         string `yaml:"tls_key_file" flag:"tls-key" group:"Requests" doc:"file with the key of that certificate"`

@@ -46,6 +46,7 @@ type guardBuilder struct {
 	// secrets, certificates and keys, and Redis.
 	offline bool
 	logger  *slog.Logger
+	metrics *guardMetrics // nil if nobody is told
 	closers []func() error
 }
 
@@ -141,6 +142,9 @@ func (b *guardBuilder) introspection() sneck.Verifier {
 		return sneck.VerifierFunc(nobody)
 	}
 	b.closing(client.Close)
+	if b.metrics != nil {
+		b.metrics.watchIntrospection(client)
+	}
 	return client
 }
 
