@@ -75,16 +75,17 @@ func fromFile(path, variable string) (any, error) {
 		return nil, withoutConfig(err)
 	}
 	var set serverSettings
-	l, err := settings.Load(&set, settings.Sources{File: path, Data: data})
+	l, _ := settings.Load(&set, settings.Sources{File: path, Data: data})
 	switch key := list[i].Key; {
 	case l.Flawed(key):
-		return nil, err
+		return nil, l.Err()
 	case !l.Said(key):
 		return nil, nil
-	}
-	if list[i].Key == "data" {
+	case key == "data" && hasPassword(set.Data):
 		set.checkData(l)
-		return set.Data, l.Err()
+		return nil, l.Err()
+	case key == "data":
+		return set.Data, nil // as it is, where Text would leave out what may be secret
 	}
 	return settings.Text(list[i].Value(&set)), nil
 }

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -16,8 +13,9 @@ import (
 
 // A guardCommand is "sneck guard".
 type guardCommand struct {
-	Config string `from:"SNECK_CONFIG" placeholder:"FILE" help:"File with the settings ($$SNECK_CONFIG)."`
-	kong.Plugins
+	configFlag
+	kong.Plugins // the flags of the settings
+
 	flags *settings.Flags
 }
 
@@ -35,8 +33,9 @@ behind a proxy such as nginx, Traefik, Envoy or Caddy that asks it. It lets a
 request pass whose access token is good, is meant for the service and grants
 what the route demands, and tells the service by X-Sneck-Subject and other
 header fields who calls. What it knows it has asked an authorization server, or
-read in a signed token. It logs to the standard error. On SIGHUP it reads the
-file with routes again, which it follows in any case.
+read in a signed token. With --tls-cert and --tls-key it speaks TLS and HTTP/2,
+and takes renewed certificates as they come. It logs to the standard error. On
+SIGHUP it reads the file with routes again, which it follows in any case.
 
 Each setting can be in the file, in the environment and on the command line,
 which counts most.
@@ -60,10 +59,12 @@ const followRoutes = 2 * time.Second
 
 // Run guards until it is told to end.
 func (c *guardCommand) Run(ctx context.Context, con *console) error {
-	set, loaded, err := c.load(con)
+	sources, err := c.sources(con.env, c.flags)
 	if err != nil {
 		return err
 	}
+	set := newGuardSettings()
+	loaded, _ := settings.Load(set, sources) // mistakes stay in there
 	var handler slog.Handler = slog.NewTextHandler(con.err, nil)
 	if set.LogJSON {
 		handler = slog.NewJSONHandler(con.err, nil)
@@ -72,8 +73,8 @@ func (c *guardCommand) Run(ctx context.Context, con *console) error {
 	b := &guardBuilder{guardSettings: set, mistake: loaded.Wrong, logger: logger}
 	defer b.close()
 	s, err := b.service()
-	if err := errors.Join(loaded.Err(), err); err != nil {
-		return settingsError(con, err)
+	if err := allMistakes(loaded, err); err != nil {
+		return mistakenError(err)
 	}
 
 	l, err := listen(ctx, "listen", set.Listen)
@@ -83,16 +84,21 @@ func (c *guardCommand) Run(ctx context.Context, con *console) error {
 	defer l.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	health, err := s.health(ctx, set.HealthListen, logger)
+	health, err := beside(ctx, "health_listen", set.HealthListen, "health", s.health(), logger)
 	if err != nil {
 		return err
 	}
 	defer health.Close()
+	metrics, err := beside(ctx, "metrics_listen", set.MetricsListen, "metrics", s.metrics.handler(), logger)
+	if err != nil {
+		return err
+	}
+	defer metrics.Close()
 	if s.routes != nil {
 		go s.routes.Watch(ctx, followRoutes)
 		reloadOnSignal(ctx, s.routes, logger)
 	}
-	logger.Info("listening", "url", "http://"+l.Addr().String(), "mode", set.Mode, "upstream", set.Upstream)
+	logger.Info("listening", "url", s.url(l), "mode", set.Mode, "upstream", set.Upstream)
 	if err := s.serve(ctx, l, logger); err != nil {
 		return err
 	}
@@ -101,21 +107,6 @@ func (c *guardCommand) Run(ctx context.Context, con *console) error {
 	}
 	logger.Info("stopped")
 	return nil
-}
-
-// load reads the settings. Loaded says where each comes from; it already has
-// what is wrong with their form.
-func (c *guardCommand) load(con *console) (*guardSettings, *settings.Loaded, error) {
-	sources := settings.Sources{File: c.Config, Env: con.env, Flags: c.flags.Said()}
-	if c.Config != "" {
-		var err error
-		if sources.Data, err = os.ReadFile(c.Config); err != nil {
-			return nil, nil, fmt.Errorf("%w (hint: look at --config)", err)
-		}
-	}
-	s := newGuardSettings()
-	loaded, _ := settings.Load(s, sources) // mistakes stay in there
-	return s, loaded, nil
 }
 
 // checkGuard returns what is in force, and what is wrong with it, with its place,
@@ -127,20 +118,28 @@ func checkGuard(sources settings.Sources) ([]settings.InForce, error) {
 	b := &guardBuilder{guardSettings: s, mistake: loaded.Wrong, offline: true, logger: slog.New(slog.DiscardHandler)}
 	defer b.close()
 	_, err := b.service()
-	if mistakes := loaded.Err(); mistakes != nil {
-		return loaded.InForce(s), mistakes
+	return loaded.InForce(s), allMistakes(loaded, err)
+}
+
+// allMistakes returns those in settings and those in the file with routes as
+// one error; nil if there are none.
+func allMistakes(loaded *settings.Loaded, routes error) error {
+	var all settings.Mistakes
+	for _, err := range []error{loaded.Err(), routes} {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			all = append(all, joined.Unwrap()...)
+		} else if err != nil {
+			all = append(all, err)
+		}
 	}
-	return loaded.InForce(s), err
+	if all == nil {
+		return nil
+	}
+	return all
 }
 
 // guardSchema is the JSON Schema of files for "sneck guard".
 func guardSchema() []byte { return yaml.Schema(guardSettings{}) }
-
-// settingsError prints all mistakes, each in a line that editors understand.
-func settingsError(con *console, err error) error {
-	fmt.Fprintln(con.err, err)
-	return &exitError{exitUsage, nil}
-}
 
 // reloadOnSignal has the file with routes read again when the process gets
 // SIGHUP, until ctx is done.

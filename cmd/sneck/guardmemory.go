@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
@@ -36,6 +37,9 @@ func (b *guardBuilder) remembering(v sneck.Verifier, share *guardShare) sneck.Ve
 		return v
 	}
 	b.closing(c.Close)
+	if b.metrics != nil {
+		b.metrics.watchCache(c)
+	}
 	return c
 }
 
@@ -65,7 +69,7 @@ func (b *guardBuilder) share() *guardShare {
 	if b.RedisCAFile != "" {
 		cfg.TLS = &tls.Config{RootCAs: b.roots(b.RedisCAFile, "redis_ca_file"), MinVersion: tls.VersionTLS12}
 	}
-	name := b.authorityName()
+	name := b.authorityName(secret)
 	if cfg.Prefix == "" {
 		cfg.Prefix = "sneck:" + name + ":"
 	}
@@ -82,22 +86,27 @@ func (b *guardBuilder) share() *guardShare {
 	return &guardShare{r, name, []byte(secret)}
 }
 
-// authorityName stands for the authority and all that changes what it says or
-// what is made of that: guards that differ in it must not share answers.
-func (b *guardBuilder) authorityName() string {
+// authorityName stands for the authority, for who asks it, and for all that
+// changes what it says or what is made of that: guards that differ in it must
+// not share answers. Everybody sees it who sees Redis, so the secret is what
+// keeps a token from being guessed by it. A file with a token counts by its
+// path: what is in there changes, and guards share what proofs were used.
+func (b *guardBuilder) authorityName(secret string) string {
 	client := ""
 	if len(b.Credentials) > 0 {
 		client = b.Credentials[0]
 	}
 	text, err := json.Marshal([]any{
-		b.Verify, b.Issuer, b.IntrospectionURL, b.FailoverURLs, client, b.ExpZone, b.TokenPrefixes, b.Signed,
+		b.Verify, b.Issuer, b.IntrospectionURL, b.FailoverURLs, client, b.AuthToken, b.AuthTokenFile,
+		b.TokenURL, b.TokenScope, b.TokenResource, b.ExpZone, b.TokenPrefixes, b.Signed,
 		b.JWKSURL, b.JWTAlgorithms, b.JWTProfile, b.JWTLifetime,
 	})
 	if err != nil {
 		panic(err) // it is made of texts and numbers
 	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(text)
+	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
 // read returns the secret in a file, or false after a mistake.

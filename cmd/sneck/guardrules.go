@@ -33,8 +33,8 @@ func (b *guardBuilder) guard(v sneck.Verifier, share *guardShare, proxies []neti
 	if b.MTLSHeader != "" {
 		cfg.MTLS.TrustedProxies = proxies
 	}
-	if b.MTLS != "off" && b.MTLSHeader == "" {
-		b.wrong("needs mtls_header, as the guard itself speaks no TLS (hint: Client-Cert, from a proxy in front)", "mtls")
+	if b.metrics != nil {
+		cfg.Observe = b.metrics.observe
 	}
 	g, err := middleware.New(cfg)
 	b.locate(err, "audience")

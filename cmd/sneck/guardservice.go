@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/sneckauth/sneck/adapter/yaml"
 	"github.com/sneckauth/sneck/cmd/internal/proxy"
@@ -20,7 +22,10 @@ import (
 // A guardService is a guard in front of a service, ready to serve.
 type guardService struct {
 	handler http.Handler
-	routes  *yaml.File // nil if there is none to follow
+	routes  *yaml.File    // nil if there is none to follow
+	tls     *tls.Config   // nil is without
+	idle    time.Duration // how long a client may take nothing
+	metrics *guardMetrics // nil if nobody is told
 	ending  atomic.Bool
 }
 
@@ -29,6 +34,7 @@ type guardService struct {
 func (b *guardBuilder) service() (*guardService, error) {
 	proxies := b.trusted()
 	b.addresses()
+	encrypted := b.serverTLS()
 	if b.Mode == "forward-auth" {
 		b.useless("if mode is forward-auth", map[string]bool{"upstream": b.Upstream != "", "upstream_host": b.UpstreamHost != ""})
 		if b.Convention == "" {
@@ -39,6 +45,9 @@ func (b *guardBuilder) service() (*guardService, error) {
 		}
 	} else {
 		b.useless("if mode is proxy", map[string]bool{"forward_auth_request": b.Convention != ""})
+	}
+	if b.MetricsListen != "" {
+		b.metrics = newGuardMetrics()
 	}
 	share := b.share()
 	g := b.guard(b.remembering(b.verifier(), share), share, proxies)
@@ -55,7 +64,7 @@ func (b *guardBuilder) service() (*guardService, error) {
 	if b.flawed || err != nil {
 		return nil, err
 	}
-	s := &guardService{routes: file}
+	s := &guardService{routes: file, tls: encrypted, idle: b.IdleTimeout, metrics: b.metrics}
 	var access *slog.Logger
 	if b.AccessLog {
 		access = b.logger
@@ -69,7 +78,7 @@ func (b *guardBuilder) service() (*guardService, error) {
 
 // addresses checks what is listened at, and whom the upstream is to be.
 func (b *guardBuilder) addresses() {
-	for _, at := range []struct{ key, address string }{{"listen", b.Listen}, {"health_listen", b.HealthListen}} {
+	for _, at := range []struct{ key, address string }{{"listen", b.Listen}, {"health_listen", b.HealthListen}, {"metrics_listen", b.MetricsListen}} {
 		if _, _, err := net.SplitHostPort(at.address); err != nil && (at.address != "" || at.key == "listen") {
 			b.wrong(strconv.Quote(at.address)+" is not an address (hint: host:port, such as 127.0.0.1:8081)", at.key)
 		}
@@ -110,20 +119,26 @@ func (s *guardService) serve(ctx context.Context, l net.Listener, logger *slog.L
 	server := newHTTPServer(s.handler, logger)
 	server.ReadTimeout = 0 // proxy.Watch bounds what is idle, not what is long
 	server.BaseContext = func(net.Listener) context.Context { return requests }
+	if s.tls != nil {
+		l = tls.NewListener(l, s.tls)
+		// A connection that takes nothing keeps its answers from ending.
+		server.HTTP2 = &http.HTTP2Config{WriteByteTimeout: s.idle}
+	}
 	return serveUntil(ctx, server, l)
 }
 
-// health answers at another address whether the guard runs, and whether it
-// takes requests, until it is closed. Neither depends on the authorization
-// server: without it, what is remembered still serves.
-func (s *guardService) health(ctx context.Context, address string, logger *slog.Logger) (io.Closer, error) {
-	if address == "" {
-		return io.NopCloser(nil), nil
+// url returns where the guard is at a listener.
+func (s *guardService) url(l net.Listener) string {
+	if s.tls != nil {
+		return "https://" + l.Addr().String()
 	}
-	l, err := listen(ctx, "health_listen", address)
-	if err != nil {
-		return nil, err
-	}
+	return "http://" + l.Addr().String()
+}
+
+// health answers whether the guard runs, and whether it takes requests. Neither
+// depends on the authorization server: without it, what is remembered still
+// serves.
+func (s *guardService) health() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -134,12 +149,25 @@ func (s *guardService) health(ctx context.Context, address string, logger *slog.
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	server := newHTTPServer(mux, logger)
+	return mux
+}
+
+// beside has h answer at another address until it is closed, and nobody if
+// there is none. The key is that of the setting, and what is what it is about.
+func beside(ctx context.Context, key, address, what string, h http.Handler, logger *slog.Logger) (io.Closer, error) {
+	if address == "" {
+		return io.NopCloser(nil), nil
+	}
+	l, err := listen(ctx, key, address)
+	if err != nil {
+		return nil, err
+	}
+	server := newHTTPServer(h, logger)
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			logger.Error("no answers about health any more", "cause", err)
+			logger.Error("no answers any more", "about", what, "cause", err)
 		}
 	}()
-	logger.Info("listening for questions about health", "address", l.Addr().String())
+	logger.Info("listening for questions", "about", what, "address", l.Addr().String())
 	return server, nil
 }

@@ -18,9 +18,14 @@ type guardSettings struct {
 
 // guardPlace says where requests come from and go to.
 type guardPlace struct {
-	Mode         string   `yaml:"mode" enum:"proxy,forward-auth" group:"Requests" doc:"proxy passes requests on to the upstream; forward-auth answers a proxy that asks whether a request may pass"`
-	Listen       string   `yaml:"listen" group:"Requests" doc:"address to listen at" example:"127.0.0.1:8081"`
-	HealthListen string   `yaml:"health_listen" group:"Requests" doc:"address at which /healthz and /readyz tell whether it runs; nowhere if left out" example:"127.0.0.1:8082"`
+	Mode          string `yaml:"mode" enum:"proxy,forward-auth" group:"Requests" doc:"proxy passes requests on to the upstream; forward-auth answers a proxy that asks whether a request may pass"`
+	Listen        string `yaml:"listen" group:"Requests" doc:"address to listen at" example:"127.0.0.1:8081"`
+	HealthListen  string `yaml:"health_listen" group:"Requests" doc:"address at which /healthz and /readyz tell whether it runs; nowhere if left out" example:"127.0.0.1:8082"`
+	MetricsListen string `yaml:"metrics_listen" group:"Requests" doc:"address at which /metrics tells Prometheus what was decided, remembered and asked; nowhere if left out" example:"127.0.0.1:8083"`
+
+	TLSCertificate string `yaml:"tls_certificate_file" flag:"tls-cert" group:"Requests" doc:"file with the certificate to show to clients, and those that it is signed by; without it there is no TLS. It is read again when it changes" example:"/etc/sneck/tls.crt"`
+	TLSKey         string `yaml:"tls_key_file" flag:"tls-key" group:"Requests" doc:"file with the key of that certificate"`
+
 	Upstream     string   `yaml:"upstream" group:"Requests" doc:"URL of the service behind the guard" example:"http://127.0.0.1:3000"`
 	UpstreamHost string   `yaml:"upstream_host" group:"Requests" doc:"Host that the service sees; that of the request if left out"`
 	ForwardToken bool     `yaml:"forward_token" group:"Requests" doc:"the service gets the token, too, and can act as its bearer elsewhere"`
@@ -107,7 +112,7 @@ type guardBinding struct {
 	DPoP        string `yaml:"dpop" enum:"off,optional,strict" group:"Bound tokens" doc:"refuse tokens that are bound by DPoP; take them, too; take no others"`
 	ExternalURL string `yaml:"dpop_external_url" group:"Bound tokens" doc:"URL under which clients reach the root of the service" example:"https://api.example.com"`
 	NonceFile   string `yaml:"dpop_nonce_key_file" group:"Bound tokens" doc:"file with 32 random bytes or more; proofs must then hold a nonce of the guard"`
-	MTLS        string `yaml:"mtls" enum:"off,optional,strict" group:"Bound tokens" doc:"the same of tokens that are bound to a client certificate"`
+	MTLS        string `yaml:"mtls" enum:"off,optional,strict" group:"Bound tokens" doc:"the same of tokens that are bound to a client certificate, for which clients are asked if there is a tls_certificate_file"`
 	MTLSHeader  string `yaml:"mtls_header" group:"Bound tokens" doc:"header field in which the trusted proxies hand on the client's certificate" example:"Client-Cert"`
 }
 

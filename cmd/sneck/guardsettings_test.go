@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -163,49 +160,6 @@ resource_server_token_resource: ISSUER
 	assert.Equal(t, 200, status(t, "GET", g.url, authority.Token(t, "read")))
 }
 
-// Guards that share a Redis ask once. What is in Redis is of no use to others.
-func TestGuardsShare(t *testing.T) {
-	authority := authtest.NewServer(t)
-	socket := startRedis(t)
-	config := guardFile(t, authority, echoing(t), "redis_url: unix://"+socket,
-		"shared_secret_file: "+writeFile(t, "shared", strings.Repeat("s", 32)), "resource_server_token_caching_seconds: 300")
-	a, b := startGuard(t, config, nil), startGuard(t, config, nil)
-	// It is shared in the background, and used once the guards have heard what
-	// was revoked before they came.
-	require.Eventually(t, func() bool {
-		token := authority.Token(t, "read")
-		before := authority.Introspections()
-		return status(t, "GET", a.url, token) == 200 && status(t, "GET", b.url, token) == 200 && authority.Introspections() == before+1
-	}, 10*time.Second, 50*time.Millisecond)
-}
-
-// startRedis starts a Redis for the test, and returns its socket.
-func startRedis(t *testing.T) string {
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("redis-server is not on the PATH")
-		}
-		t.Skip("install redis-server")
-	}
-	dir, err := os.MkdirTemp("", "sneck") // the path of a socket must be short
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "r")
-	server := exec.Command(path, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", dir)
-	require.NoError(t, server.Start())
-	t.Cleanup(func() { server.Process.Kill(); server.Wait() })
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("unix", socket)
-		if err != nil {
-			return false
-		}
-		conn.Close()
-		return true
-	}, 10*time.Second, 10*time.Millisecond)
-	return socket
-}
-
 // All mistakes are said at once, each with its place.
 func TestGuardSaysWhatIsWrong(t *testing.T) {
 	config := `upstraem: http://127.0.0.1:3000
@@ -240,7 +194,7 @@ FILE:4:46: [1] is not an absolute URL
 FILE:5:37: is not between 0.001 and 1e+06
 FILE:6:25: is longer than an hour
 FILE:8:20: is not an absolute URL (hint: https://api.example.com)
-FILE:9:7: needs mtls_header, as the guard itself speaks no TLS (hint: Client-Cert, from a proxy in front)
+FILE:9:7: needs tls_certificate_file, or mtls_header (hint: Client-Cert, from a proxy in front)
 FILE:10:20: is not in audience (hint: clients will get tokens for it)
 FILE:11:18: 0.0.0.0/0 is everybody: then anybody may say who asks for what (hint: name the proxies)
 FILE:11:18: "nobody" is neither an address nor a prefix (hint: such as 127.0.0.1 or 10.0.0.0/8)
@@ -317,6 +271,34 @@ func TestGuardTokenIsNotPrinted(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotContains(t, string(printed), "s3cret")
 	assert.Contains(t, list, settings.InForce{Key: "resource_server_auth_token", Value: "xxxxx", From: "guard.yaml"})
+}
+
+// A file that never ends is not read to its end, and a mistake in it does not
+// hide those in the file with routes.
+func TestGuardConfigIsBounded(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer reader.Close()
+	go func() {
+		defer writer.Close()
+		line := []byte("#" + strings.Repeat(" ", 1<<16-2) + "\n")
+		for range 16 << 20 / len(line) {
+			if _, err := writer.Write(line); err != nil {
+				return // it was closed
+			}
+		}
+	}()
+	var stderr strings.Builder
+	got := run(t.Context(), []string{"guard", "--config", fmt.Sprintf("/dev/fd/%d", reader.Fd())}, nil, nil, io.Discard, &stderr)
+	assert.Equal(t, exitUsage, got)
+	assert.Contains(t, stderr.String(), "is longer than 4194304 bytes")
+	n, err := reader.Read(make([]byte, 1))
+	require.NoError(t, err)
+	assert.Equal(t, 1, n, "the rest is there to be read")
+
+	routes := writeFile(t, "routes.yaml", "routes:\n  - route: GET /songs\n    scope: [x]\n")
+	_, err = checkGuard(settings.Sources{File: "guard.yaml", Data: []byte(guardInOrder + "resource_server_auth_token: a\nrealm: \"\\u00fc\"\nroutes_file: " + routes + "\n")})
+	require.EqualError(t, err, "guard.yaml:5:8: has characters outside of printable ASCII\n"+routes+`:3:5: unknown key "scope" (hint: did you mean scopes?)`)
 }
 
 // A file that the check takes is not refused at the start, nor does every

@@ -46,6 +46,7 @@ type guardBuilder struct {
 	// secrets, certificates and keys, and Redis.
 	offline bool
 	logger  *slog.Logger
+	metrics *guardMetrics // nil if nobody is told
 	closers []func() error
 }
 
@@ -141,6 +142,9 @@ func (b *guardBuilder) introspection() sneck.Verifier {
 		return sneck.VerifierFunc(nobody)
 	}
 	b.closing(client.Close)
+	if b.metrics != nil {
+		b.metrics.watchIntrospection(client)
+	}
 	return client
 }
 
@@ -211,15 +215,8 @@ func (b *guardBuilder) tls() *tls.Config {
 	if b.CertificateFile == "" {
 		return config
 	}
-	if !b.offline {
-		if _, err := tls.LoadX509KeyPair(b.CertificateFile, b.KeyFile); err != nil {
-			b.wrong("and the key are not to be had: "+err.Error(), "resource_server_certificate_file")
-		}
-	}
-	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(b.CertificateFile, b.KeyFile) // they may have been renewed
-		return &pair, err
-	}
+	pair := b.pair(b.CertificateFile, b.KeyFile, "resource_server_certificate_file")
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.current() }
 	return config
 }
 

@@ -143,7 +143,7 @@ type background struct {
 	out, err capture
 }
 
-var firstURL = regexp.MustCompile(`http://[0-9.]+:[0-9]+`)
+var firstURL = regexp.MustCompile(`https?://[0-9.]+:[0-9]+`)
 
 // start starts the command and returns the first URL that it prints.
 func (b *background) start(cmd *exec.Cmd) (string, error) {

@@ -30,6 +30,7 @@ $SNECK_LISTNE is not read (hint: did you mean $SNECK_LISTEN?)
 		out, stderr string
 	}{
 		"serve --data nowhere":      {exitUsage, "", ofServe},
+		"guard --config " + guard:   {exitUsage, "", want},
 		"check " + server:           {exitNo, ofServe, ""},
 		"check --as guard " + guard: {exitNo, want, ""},
 	} {
