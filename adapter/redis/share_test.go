@@ -51,7 +51,7 @@ const hurry = 100 * time.Millisecond
 func starting(t testing.TB, timeout time.Duration, a sneck.Verifier, r *redis.Redis) *cache.Cache {
 	t.Helper()
 	c, err := cache.New(cache.Config{
-		Verifier: a, TTL: time.Minute,
+		Verifier: a, TTL: time.Minute, MaxBytes: 4 << 20, // large tables take long to make
 		Shared: &cache.Shared{Store: r, Bus: r, Namespace: "test", Secret: secret, Timeout: timeout},
 	})
 	require.NoError(t, err)
