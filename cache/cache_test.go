@@ -72,8 +72,13 @@ func (a *authority) Verify(ctx context.Context, token string) (*sneck.Token, err
 	return &answer, nil
 }
 
+// open makes a small cache, unless cfg says how large: the tables of a large one
+// take longer to make than most tests do.
 func open(t testing.TB, cfg cache.Config) *cache.Cache {
 	t.Helper()
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = 1 << 20
+	}
 	c, err := cache.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
@@ -282,7 +287,7 @@ func TestOneFlightPerToken(t *testing.T) {
 
 func TestOneFlightPerTokenWhileTheStoreIsWriting(t *testing.T) {
 	a := newAuthority()
-	c := open(t, cache.Config{Verifier: a, TTL: time.Minute})
+	c := open(t, cache.Config{Verifier: a, TTL: time.Minute, MaxBytes: 8 << 20}) // room for all
 	for i := range 2000 {
 		token := fmt.Sprint("token-", i)
 		a.set(func(a *authority) { a.tokens[token] = &sneck.Token{Subject: token} })

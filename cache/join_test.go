@@ -46,7 +46,7 @@ func TestLateProcessObeysEarlierRevocations(t *testing.T) {
 func TestFirstRequestOfALateProcess(t *testing.T) {
 	a, m := newAuthority("good"), cachetest.NewMemory()
 	shared := &cache.Shared{Store: m, Bus: m, Namespace: "test", Secret: make([]byte, 32)}
-	cfg := cache.Config{Verifier: a, TTL: time.Minute, Shared: shared}
+	cfg := cache.Config{Verifier: a, TTL: time.Minute, MaxBytes: 1 << 20, Shared: shared}
 	one := open(t, cfg)
 	require.Equal(t, "sub-good", ask(one, t.Context(), "good"))
 	require.Eventually(t, func() bool { return len(m.Dump()) == 1 }, 10*time.Second, time.Millisecond)

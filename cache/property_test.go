@@ -151,7 +151,7 @@ func (w *world) open(t *testing.T, i int) {
 	if w.caches[i] != nil {
 		require.NoError(t, w.caches[i].Close())
 	}
-	c, err := cache.NewStepped(cache.Config{Verifier: asker{w, i}, TTL: w.ttl, StaleIfError: w.stale, Shared: &cache.Shared{
+	c, err := cache.NewStepped(cache.Config{Verifier: asker{w, i}, TTL: w.ttl, StaleIfError: w.stale, MaxBytes: 1 << 20, Shared: &cache.Shared{
 		Store: w.shared, Bus: w.shared, Namespace: "n", Secret: make([]byte, 32),
 	}}, func() time.Duration {
 		w.mu.Lock()

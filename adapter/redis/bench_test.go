@@ -71,7 +71,7 @@ func BenchmarkSharedHit(b *testing.B) {
 	fresh := func() *cache.Cache {
 		c, err := cache.New(cache.Config{
 			Verifier: &a, TTL: time.Minute,
-			Shared: &cache.Shared{Store: r, Namespace: "test", Secret: secret, Timeout: timeout},
+			Shared: &cache.Shared{Store: r, Namespace: "test", Secret: secret, Timeout: patience},
 		})
 		require.NoError(b, err)
 		return c

@@ -86,7 +86,7 @@ func TestHostileValues(t *testing.T) {
 			spoil(t, client, keys, values)
 			t.Cleanup(func() { client.Do(t.Context(), client.B().Del().Key(keys...).Build()) })
 
-			two := joined(t, startingWithin(t, 4*time.Second, &second, connect(t, cfg)))
+			two := sharing(t, &second, connect(t, cfg))
 			for i := range n {
 				token := fmt.Sprint("good-", i)
 				second.revoked.Store(token, i%2 == 0)
@@ -178,7 +178,7 @@ func TestHostileProtocol(t *testing.T) {
 			require.NoError(t, err)
 			defer r.Close()
 			var a authority
-			c := starting(t, &a, r)
+			c := starting(t, hurry, &a, r)
 			start := time.Now()
 			for i := range 20 {
 				token := fmt.Sprint("good-", i)

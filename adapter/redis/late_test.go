@@ -35,7 +35,7 @@ func TestLateProcessAdmitsNothingThatWasRevoked(t *testing.T) {
 		second.revoked.Store(token, true)
 		require.NoError(t, one.Revoke(t.Context(), cache.Revocation{Subject: "sub-" + token}))
 		r := connect(t, cfg) // it answers: a lookup in Redis would find something
-		late := starting(t, &second, r)
+		late := starting(t, patience, &second, r)
 		if ask(late, token) != "invalid" {
 			admitted++
 		}
@@ -105,7 +105,7 @@ func TestCutOffProcessAsksForItself(t *testing.T) {
 	one, store, bus := sharing(t, &first, connect(t, cfg)), connect(t, cfg), connect(t, cutOff)
 	two, err := cache.New(cache.Config{
 		Verifier: &second, TTL: time.Minute,
-		Shared: &cache.Shared{Store: store, Bus: bus, Namespace: "test", Secret: secret, Timeout: timeout},
+		Shared: &cache.Shared{Store: store, Bus: bus, Namespace: "test", Secret: secret, Timeout: patience},
 	})
 	require.NoError(t, err)
 	defer two.Close()

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -260,11 +262,18 @@ func TestDocsAdministration(t *testing.T) {
 	require.NoError(t, server.stop(syscall.SIGTERM))
 }
 
-// freeAddress returns an address that nobody listens at.
+// freeAddress returns an address that nobody listens at. Its port is none of
+// those that systems give to whoever asks for any, from 32768 on: another test
+// would get it before the server has it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for range 100 {
+		address := fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }

@@ -122,10 +122,8 @@ func TestDocsFirstSignIn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the program")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(freeAddress(t))
 	require.NoError(t, err)
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
 	s := &shell{dir: t.TempDir(), port: port}
 	first, second := shellBlocks(t)[0], shellBlocks(t)[1]
 	require.LessOrEqual(t, len(first), 5, "commands to a first sign-in")

@@ -3,6 +3,7 @@ package redistest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -126,14 +127,20 @@ func Wait(t testing.TB, what string, condition func() bool) {
 	}
 }
 
+// freePort returns a port that nobody listens at. It is none of those that
+// systems give to whoever asks for any, from 32768 on: another test would get it
+// before the server has it.
 func freePort(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		if listener, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			listener.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	t.Fatal("no port is free")
+	return ""
 }
 
 // StartCluster starts three nodes that form a Cluster, and returns them.
