@@ -29,8 +29,8 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	require.Error(t, err)
 	assert.Equal(t, []string{
 		`introspect: Config.Endpoint must not hold credentials (hint: they go into Config.Credential)`,
-		`introspect: Basic: the id is empty`,
-		`introspect: Basic: the secret is empty`,
+		`introspect: Basic: the id is empty (hint: that of this API, as the authorization server knows it)`,
+		`introspect: Basic: the secret is empty (hint: that of the id; is the variable set?)`,
 		`introspect: Config.Parameters must not set "token"`,
 		`introspect: Config.Header must not set "authorization"`,
 		`introspect: Config.Timeout is negative`,

@@ -97,10 +97,10 @@ func (c *static) Sign(_ context.Context, r *Request) error {
 func (c *static) check(*Config) error {
 	var errs []error
 	if c.id == "" {
-		errs = append(errs, fmt.Errorf("introspect: %s: the id is empty", c.kind))
+		errs = append(errs, fmt.Errorf("introspect: %s: the id is empty (hint: that of this API, as the authorization server knows it)", c.kind))
 	}
 	if c.secret == "" {
-		errs = append(errs, fmt.Errorf("introspect: %s: the secret is empty", c.kind))
+		errs = append(errs, fmt.Errorf("introspect: %s: the secret is empty (hint: that of the id; is the variable set?)", c.kind))
 	}
 	return errors.Join(append(errs, c.err)...)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -60,10 +59,10 @@ func (c *showAuditCommand) Run(con *console) error {
 			return nil
 		})
 		if err != nil {
-			return errors.Join(out.Flush(), err)
+			return out.end(err)
 		}
 	}
-	return out.Flush()
+	return out.end(nil)
 }
 
 // A verifyAuditCommand is "sneck audit verify".

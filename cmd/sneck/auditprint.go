@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,19 +17,33 @@ type auditOutput struct {
 	*bufio.Writer
 	json    bool
 	colours palette
+	headed  bool
 }
 
-// newAuditOutput returns one that has printed the head of the table. The caller
-// flushes it.
+// newAuditOutput returns one that has printed nothing. The caller ends it.
 func newAuditOutput(con *console, asJSON bool) *auditOutput {
-	out := &auditOutput{bufio.NewWriter(con.out), asJSON, paletteFor(con.out, con.env)}
-	if !asJSON {
-		fmt.Fprintln(out, out.colours.bold(auditRow("TIME", "EVENT", "CLIENT", "SUBJECT", "ADDRESS", "ABOUT")))
+	return &auditOutput{Writer: bufio.NewWriter(con.out), json: asJSON, colours: paletteFor(con.out, con.env)}
+}
+
+// head prints the head of the table, once.
+func (o *auditOutput) head() {
+	if !o.json && !o.headed {
+		fmt.Fprintln(o, o.colours.bold(auditRow("TIME", "EVENT", "CLIENT", "SUBJECT", "ADDRESS", "ABOUT")))
 	}
-	return out
+	o.headed = true
+}
+
+// end prints what is left: the head alone, if there were no entries. Of an error
+// there is no table.
+func (o *auditOutput) end(err error) error {
+	if err == nil {
+		o.head()
+	}
+	return errors.Join(o.Flush(), err)
 }
 
 func (o *auditOutput) print(e audit.Entry) error {
+	o.head()
 	if o.json {
 		return writeObject(o, e)
 	}

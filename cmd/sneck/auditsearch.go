@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -72,7 +71,7 @@ func (c *searchAuditCommand) Run(ctx context.Context, con *console) error {
 	for after, left := "", c.Limit; left > 0; {
 		found, err := audit.Search(ctx, c.File, query, after, left)
 		if err != nil {
-			return errors.Join(out.Flush(), err)
+			return out.end(err)
 		}
 		damaged, leftOut = damaged+found.Damaged, found.LeftOut
 		for _, e := range found.Entries {
@@ -85,7 +84,7 @@ func (c *searchAuditCommand) Run(ctx context.Context, con *console) error {
 			break
 		}
 	}
-	if err := out.Flush(); err != nil {
+	if err := out.end(nil); err != nil {
 		return err
 	}
 	c.warn(con, damaged, leftOut)

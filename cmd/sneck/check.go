@@ -128,7 +128,10 @@ func (c *checkCommand) read(con *console) ([]byte, error) {
 
 // kindOf returns what the file is to be: that whose keys it has most of.
 func (c *checkCommand) kindOf(kinds []fileKind, data []byte) (fileKind, error) {
-	source, _ := yaml.Decode(c.File, data, &struct{}{})
+	source, err := yaml.Decode(c.File, data, &struct{}{})
+	if !source.Has() && c.As == "auto" { // it is no YAML, whatever it was to be
+		return fileKind{name: "unknown", check: func(settings.Sources) ([]settings.InForce, error) { return nil, err }}, nil
+	}
 	best, most := fileKind{}, 0
 	for _, kind := range kinds {
 		n := 0

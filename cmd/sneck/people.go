@@ -43,6 +43,21 @@ func (s *serverSettings) pagesAt(at string, config *authserver.Config, store aut
 	return c
 }
 
+// checkPages checks what pages are made from. Whatever is wrong with a template,
+// its pages say when they are made.
+func (s *serverSettings) checkPages(l *settings.Loaded) {
+	if s.PagesDir == "" {
+		return
+	}
+	switch info, err := os.Stat(s.PagesDir); {
+	case s.gone(err):
+	case err != nil:
+		l.Wrong("pages_dir", "%v (hint: a directory with templates or texts; see docs/pages.md)", err)
+	case !info.IsDir():
+		l.Wrong("pages_dir", "%s is no directory (hint: that of the templates or texts; see docs/pages.md)", s.PagesDir)
+	}
+}
+
 // passwords makes what hashes passwords.
 func (s *serverSettings) passwords(l *settings.Loaded) {
 	const key = "password_peppers_file"

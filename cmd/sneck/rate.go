@@ -10,10 +10,11 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 )
 
-// A limitPair is a limit for each client, and one for each address.
+// A limitPair is a limit for each client, and one for each address. What counts
+// is said where it is used.
 type limitPair struct {
-	Client  rate `yaml:"client" placeholder:"RATE" doc:"requests of one client, such as 100/s burst 500" go:"Client"`
-	Address rate `yaml:"address" placeholder:"RATE" doc:"requests from one address" go:"Address"`
+	Client  rate `yaml:"client" placeholder:"RATE" doc:"of one client, such as 100/s burst 500" go:"Client"`
+	Address rate `yaml:"address" placeholder:"RATE" doc:"from one address" go:"Address"`
 }
 
 func (p limitPair) limit() authserver.EndpointLimit {

@@ -32,6 +32,7 @@ func (s *serverSettings) config(l *settings.Loaded) authserver.Config {
 	s.limits(l, &c)
 	s.keys(l)
 	s.passwords(l)
+	s.checkPages(l)
 	s.adminSettings.check(l)
 	if s.SweepBatch > authserver.MaxSweepBatch {
 		l.Wrong("clear_expired_tokens_batch_size", "is more than %d", authserver.MaxSweepBatch)

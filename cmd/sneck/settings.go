@@ -128,11 +128,11 @@ type limitSettings struct {
 
 // endpointLimits are those of authserver.Limits. An empty rate is its default.
 type endpointLimits struct {
-	Token        limitPair `yaml:"token" go:"Limits.Token"`
-	Introspect   limitPair `yaml:"introspect" go:"Limits.Introspect"`
-	Revoke       limitPair `yaml:"revoke" go:"Limits.Revoke"`
-	Device       limitPair `yaml:"device" go:"Limits.Device"`
-	Failures     limitPair `yaml:"failures" go:"Limits.Failures"`
+	Token        limitPair `yaml:"token" doc:"requests for tokens" go:"Limits.Token"`
+	Introspect   limitPair `yaml:"introspect" doc:"introspections" go:"Limits.Introspect"`
+	Revoke       limitPair `yaml:"revoke" doc:"revocations" go:"Limits.Revoke"`
+	Device       limitPair `yaml:"device" doc:"requests for codes of devices" go:"Limits.Device"`
+	Failures     limitPair `yaml:"failures" doc:"answers with 401, and wrong passwords of legacy_password," go:"Limits.Failures"`
 	SignIn       signIn    `yaml:"sign_in" go:"pages.Config.Limits"`
 	UserCodes    rate      `yaml:"user_codes" placeholder:"RATE" doc:"wrong codes of devices from one address" go:"Limits.UserCodes"`
 	AllUserCodes rate      `yaml:"all_user_codes" placeholder:"RATE" doc:"wrong codes of devices from all addresses together" go:"Limits.AllUserCodes"`

@@ -44,7 +44,7 @@ const Prefix = "SNECK_"
 // field has the tags that [yaml.Decode] reads, but "required" only inside of
 // lists; see [Setting] for others. The key "limits" with a struct that has
 // the key "token" is the setting limits.token, $SNECK_LIMITS_TOKEN and
-// --limits-token. The tags "env" and "flag" add names to these, separated by
+// --limits-token; its text begins with that of "limits". The tags "env" and "flag" add names to these, separated by
 // commas, that were there before; a flag of theirs is the one to use.
 //
 // Of panics if the struct is no such one: that is a mistake in the program.
@@ -77,7 +77,11 @@ func collect(t reflect.Type, keys []string, index []int, group, in string) []Set
 			field = in + "." + field
 		}
 		if isMapping(f.Type) {
-			list = append(list, collect(f.Type, path, at, heading, field)...)
+			below := collect(f.Type, path, at, heading, field)
+			for i := range below {
+				below[i].Doc = strings.TrimLeft(f.Tag.Get("doc")+" "+below[i].Doc, " ")
+			}
+			list = append(list, below...)
 			continue
 		}
 		list = append(list, setting(f, path, at, heading, field))
