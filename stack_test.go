@@ -82,7 +82,7 @@ func TestFloodReachesNeitherTheAuthorityNorOthers(t *testing.T) {
 	const warm, rate = 10_000, 50
 	garbage := 100_000
 	if testing.Short() {
-		garbage = 50_000
+		garbage = 20_000
 	}
 	if n := os.Getenv("SNECK_TEST_FLOOD"); n != "" {
 		var err error

@@ -341,6 +341,9 @@ func TestKeyRingWithoutTheStore(t *testing.T) {
 
 // A ring of hundreds of versions is found in few steps.
 func TestKeyRingIsFoundQuickly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes many keys")
+	}
 	store, c := &flakyStore{Memory: authserver.NewMemory()}, newClock(epoch)
 	often := func(k *authserver.KeyRingConfig) { k.RotateEvery = time.Hour }
 	ring := newRing(t, store, c, often)

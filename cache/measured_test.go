@@ -21,7 +21,7 @@ import (
 )
 
 func TestMemoryOfLiveTokens(t *testing.T) {
-	n := flood(t)
+	n := flood(t) / 2
 	t.Run("within a bound", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			const maxBytes = 32 << 20

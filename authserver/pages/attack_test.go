@@ -115,6 +115,9 @@ func tour(t *testing.T, text string) map[string]reply {
 
 // No text of others becomes a part of a page.
 func TestAttacks_Markup(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one request after the other, and many")
+	}
 	harmless := tour(t, "harmless")
 	for _, text := range attacks(t, "markup") {
 		t.Run(text, func(t *testing.T) {
@@ -143,6 +146,9 @@ func TestAttacks_Clickjacking(t *testing.T) {
 // Nothing that others say takes the browser anywhere but to where the client
 // is registered to be.
 func TestAttacks_OpenRedirect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one request after the other, and many")
+	}
 	// Those that make the server answer at once are alone in a request.
 	groups := [][]string{
 		{"redirect_uri"}, {"scope"}, {"prompt"}, {"max_age"}, {"response_mode"},

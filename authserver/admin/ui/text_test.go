@@ -208,6 +208,9 @@ func tour(t *testing.T, w *world, root *browser, d *described, text string) map[
 
 // No text of others becomes a part of a page.
 func TestAttacks_Markup(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one request after the other, and many")
+	}
 	d := &described{}
 	w := newWorld(t, func(s *settings) { s.scopes = d })
 	w.app(t)
