@@ -61,10 +61,15 @@ func (f *ForwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rec := recordOf(r.Context()); rec != nil {
 		rec.about = original
 	}
-	// A proxy may leave such a field in the request when it lets it pass.
+	// A proxy may leave such fields in the request when it lets it pass. Those with
+	// another path it may have set itself.
 	for name := range r.Header {
-		if resembles(name, Prefix) {
+		switch {
+		case resembles(name, Prefix):
 			f.fail(w, r, spoofed, errors.New("the client claims an identity"))
+			return
+		case slices.ContainsFunc(otherMethods, func(prefix string) bool { return resembles(name, prefix) }):
+			f.fail(w, r, unclear, errors.New("the client claims another method, in the field "+name))
 			return
 		}
 	}

@@ -134,7 +134,8 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	}
 	pr.Out.Trailer = nil // some services take trailers for header fields
 	strip(pr.Out.Header, Prefix, forwardedPrefix)
-	strip(pr.Out.Header, overrides...)
+	strip(pr.Out.Header, otherMethods...)
+	strip(pr.Out.Header, otherPaths...)
 	if !p.config.ForwardToken {
 		pr.Out.Header.Del("Authorization")
 		pr.Out.Header.Del("Dpop")
@@ -154,9 +155,12 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 
 const forwardedPrefix = "X-Forwarded-"
 
-// overrides begin the names of fields by which some services take another
-// method or path for the request's than was decided about.
-var overrides = []string{"X-Original-", "X-Rewrite-", "X-Http-Method", "X-Method-Override"}
+// Of fields by which some services take another method or path for the request's
+// than was decided about, the names begin so.
+var (
+	otherMethods = []string{"X-Http-Method", "X-Method-Override"}
+	otherPaths   = []string{"X-Original-", "X-Rewrite-"}
+)
 
 // senders begin the names of further fields that some services believe about
 // the client's address, and of which a proxy in front may set one.
