@@ -149,18 +149,27 @@ func open(t *testing.T) *tab {
 	}
 	ctx, cancel := chromedp.NewContext(chrome.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	_, err := chromedp.Run(ctx, chromedp.Title())
-	require.NoError(t, err)
-	return &tab{t, ctx}
+	return ready(t, ctx)
 }
 
 // another opens a tab beside this one, with the same cookies.
 func (b *tab) another() *tab {
 	ctx, cancel := chromedp.NewContext(b.ctx)
 	b.t.Cleanup(cancel)
-	_, err := chromedp.Run(ctx, chromedp.Title())
-	require.NoError(b.t, err)
-	return &tab{b.t, ctx}
+	return ready(b.t, ctx)
+}
+
+// ready starts a tab that has the focus whatever others do: tests run beside each
+// other, and of the tabs of one browser only one would have it.
+func ready(t *testing.T, ctx context.Context) *tab {
+	t.Helper()
+	b := &tab{t, ctx}
+	_, err := chromedp.Run(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		return err
+	}))
+	require.NoError(t, err)
+	return b
 }
 
 // patience is how long a page may take on a busy machine.
