@@ -45,7 +45,7 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 		}
 	}
 	code := mint(codePrefix)
-	record.Key = KeyOf(code)
+	record.Key, record.Random = KeyOf(code), true
 	if err := s.config.Store.Create(ctx, record); err != nil {
 		return "", fmt.Errorf("store a code: %w", err)
 	}

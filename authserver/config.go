@@ -179,6 +179,9 @@ type Config struct {
 	Logger *slog.Logger
 
 	recognizeRefresh func(token string) bool
+	// ownTokens and ownRefreshTokens are set if the built-in generators make
+	// them up.
+	ownTokens, ownRefreshTokens bool
 }
 
 const (

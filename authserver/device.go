@@ -69,9 +69,9 @@ func (s *Server) serveDeviceAuthorization(w http.ResponseWriter, r *http.Request
 	}
 	for range maxAttempts {
 		code, userCode := mint(devicePrefix), newUserCode()
-		device.Key = KeyOf(code)
+		device.Key, device.Random = KeyOf(code), true
 		user := device
-		user.Key, user.Kind = userCodeKey(userCode), kindUserCode
+		user.Key, user.Random, user.Kind = userCodeKey(userCode), false, kindUserCode
 		if user.Extra, err = json.Marshal(device.Key); err != nil {
 			return client, err
 		}

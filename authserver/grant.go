@@ -213,7 +213,7 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 			if a.RefreshToken, err = s.generate(ctx, s.config.RefreshToken, request); err != nil {
 				return nil, err
 			}
-			yield[1].Key = KeyOf(a.RefreshToken)
+			yield[1].Key, yield[1].Random = KeyOf(a.RefreshToken), s.config.ownRefreshTokens
 		}
 		err = s.write(ctx, now, issue, yield)
 		if err == nil {

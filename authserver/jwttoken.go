@@ -67,7 +67,7 @@ func (s *Server) accessToken(ctx context.Context, keys *KeySet, request *TokenRe
 	} else {
 		token, err = s.newJWT(keys, r)
 	}
-	r.Key = KeyOf(token)
+	r.Key, r.Random = KeyOf(token), keys != nil || s.config.ownTokens
 	return token, err
 }
 

@@ -177,6 +177,7 @@ func (m *Memory) free(records []Record) bool {
 func (m *Memory) insert(records []Record) {
 	for _, r := range records {
 		r = clone(r)
+		r.Random = false
 		m.records[r.Key] = &r
 		if r.Family != "" {
 			if m.families[r.Family] == nil {

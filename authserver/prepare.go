@@ -55,7 +55,7 @@ func (c Config) prepare() (Config, error) {
 			c.RecognizeToken = func(string) bool { return true }
 		}
 	}
-	if c.AccessToken == nil {
+	if c.ownTokens = c.AccessToken == nil; c.ownTokens {
 		c.AccessToken = func(context.Context, *TokenRequest) (string, error) { return NewAccessToken(), nil }
 	}
 	errs = append(errs, c.prepareCodes(), c.prepareRefresh(), c.prepareGrants(), c.Sweep.prepare(), c.Assertions.prepare(), c.MutualTLS.prepare(c.Proxies))
@@ -156,7 +156,7 @@ func (c *Config) prepareRefresh() error {
 		errs = append(errs, fmt.Errorf("authserver: RefreshReuse %d is not known", c.RefreshReuse))
 	}
 	c.recognizeRefresh = func(string) bool { return true }
-	if c.RefreshToken == nil {
+	if c.ownRefreshTokens = c.RefreshToken == nil; c.ownRefreshTokens {
 		c.recognizeRefresh = func(token string) bool { return minted(RefreshTokenPrefix, token) }
 		c.RefreshToken = func(context.Context, *TokenRequest) (string, error) { return mint(RefreshTokenPrefix), nil }
 	}

@@ -31,7 +31,8 @@ import (
 type Store interface {
 	// Create writes the records, all or none of them. It returns ErrExists
 	// if the key of one is taken, whether by a live record or by one that is
-	// expired or spent and still there.
+	// expired or spent and still there. It need not look for the key of a record
+	// that says it is Random.
 	Create(ctx context.Context, records ...Record) error
 
 	// Get returns the record with the key, or ErrNotFound if there is none or
@@ -107,8 +108,12 @@ const (
 // location. The zero time is kept as such, and an empty list may come back
 // nil.
 type Record struct {
-	Key  Key
-	Kind Kind
+	Key Key
+	// Random tells the store to which the record is given that its key is of
+	// 256 bits just made by chance, so that nobody can have it yet. The mark is
+	// not kept: what a store returns does not have it.
+	Random bool
+	Kind   Kind
 	// Family joins everything that was issued from one approval, so that it
 	// can be revoked together; empty for what stands alone.
 	Family string

@@ -44,10 +44,18 @@ func token(name any) authserver.Record {
 func BenchmarkCreate(b *testing.B) {
 	for _, callers := range callerCounts {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {
-			s := open(b, postgres.Config{Schema: schema(b)})
-			b.ResetTimer()
-			spread(b, callers, b.N, func(i int) error { return s.Create(context.Background(), token(i)) })
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+			for _, random := range []bool{false, true} {
+				b.Run(fmt.Sprintf("random=%t", random), func(b *testing.B) {
+					s := open(b, postgres.Config{Schema: schema(b)})
+					b.ResetTimer()
+					spread(b, callers, b.N, func(i int) error {
+						r := token(i)
+						r.Random = random
+						return s.Create(context.Background(), r)
+					})
+					b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+				})
+			}
 		})
 	}
 }

@@ -25,6 +25,7 @@ const (
 // A row is a record as it is stored; it shares nothing with the record.
 type row struct {
 	key                               authserver.Key
+	random                            bool
 	slot                              int16
 	kind, client                      string
 	family, subject, scopes, audience *string
@@ -44,7 +45,7 @@ func (l lives) rows(records []authserver.Record) ([]row, error) {
 			}
 		}
 		rows[i] = row{
-			key: r.Key, slot: l.slot(r, now), kind: string(r.Kind), client: r.Client,
+			key: r.Key, random: r.Random, slot: l.slot(r, now), kind: string(r.Kind), client: r.Client,
 			family: text(r.Family), subject: text(r.Subject), scopes: text(r.Scopes.String()),
 			issued: micros(r.Issued), notBefore: micros(r.NotBefore), expires: micros(r.Expires), spent: micros(r.Spent),
 		}

@@ -114,10 +114,20 @@ func creates(batch []*writeCall) []row {
 		}
 		rows = append(rows, c.arg.rows...)
 	}
-	if len(rows) > maxKeyLocks || len(seen) < len(rows) {
+	if len(seen) < len(rows) || len(chosen(nil, rows)) > maxKeyLocks {
 		return nil
 	}
 	return rows
+}
+
+// chosen appends the keys of the rows that somebody may have already.
+func chosen(keys [][]byte, rows []row) [][]byte {
+	for i := range rows {
+		if !rows[i].random {
+			keys = append(keys, rows[i].key[:])
+		}
+	}
+	return keys
 }
 
 // create writes rows if all of their keys are free, and reports whether it has.
@@ -129,11 +139,8 @@ func (s *Store) create(ctx context.Context, conn *pgx.Conn, rows []row) (bool, e
 		_ = conn.Close(ctx)
 		return false, &undone{err}
 	}
-	keys := make([][]byte, len(rows))
-	for i := range rows {
-		keys[i] = rows[i].key[:]
-	}
-	taken, err := conn.Query(ctx, createRecords, append([]any{s.space, s.locks(keys)}, arrays(rows)...)...)
+	keys := chosen([][]byte{}, rows)
+	taken, err := conn.Query(ctx, writeRecords, append([]any{s.space, s.locks(keys), keys}, arrays(rows)...)...)
 	if err != nil {
 		return false, failed(err)
 	}
@@ -142,7 +149,7 @@ func (s *Store) create(ctx context.Context, conn *pgx.Conn, rows []row) (bool, e
 	return free, failed(taken.Err())
 }
 
-const createRecords = `SELECT create_records($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+const writeRecords = `SELECT write_records($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
 
 func commit(b *pgx.Batch) {
 	b.Queue(`COMMIT`).Exec(func(tag pgconn.CommandTag) error {
@@ -161,9 +168,7 @@ func (s *Store) look(ctx context.Context, conn *pgx.Conn, batch []*writeCall) (f
 		if c.arg.spend != nil {
 			spends = append(spends, c.arg.spend.Key[:])
 		}
-		for i := range c.arg.rows {
-			creates = append(creates, c.arg.rows[i].key[:])
-		}
+		creates = chosen(creates, c.arg.rows)
 	}
 	found, taken = map[authserver.Key]*stored{}, map[authserver.Key]bool{}
 	var b pgx.Batch

@@ -142,6 +142,19 @@ func TestKitFindsFlaws(t *testing.T) {
 				return m.Create(ctx, records...)
 			}
 		}},
+		{"looks for no key beside a random one", "RandomKeys", func(m *authserver.Memory, f *flawed) {
+			f.create = func(ctx context.Context, records ...authserver.Record) error {
+				if !slices.ContainsFunc(records, func(r authserver.Record) bool { return r.Random }) {
+					return m.Create(ctx, records...)
+				}
+				for _, r := range records {
+					if _, err := m.Revoke(ctx, authserver.Selector{Key: r.Key}); err != nil {
+						return err
+					}
+				}
+				return m.Create(ctx, records...)
+			}
+		}},
 		{"writes a batch one by one", "BatchIsAllOrNothing", func(m *authserver.Memory, f *flawed) {
 			f.create = func(ctx context.Context, records ...authserver.Record) error {
 				for _, r := range records {

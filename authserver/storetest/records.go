@@ -64,6 +64,34 @@ func testCollision(t T, s authserver.Store) {
 	has(t, s, old)
 }
 
+// Records that say that their keys are random are written like all others, and
+// do not hide from the store that the key of another is taken.
+func testRandom(t T, s authserver.Store) {
+	random := func(name string) authserver.Record {
+		r := record(name)
+		r.Random = true
+		return r
+	}
+	create(t, s, random("token"), plain("mark"))
+	has(t, s, record("token"))
+	has(t, s, plain("mark"))
+
+	wantErr(t, authserver.ErrExists, func() error { return s.Create(t.Context(), plain("token")) })
+	wantErr(t, authserver.ErrExists, func() error { return s.Create(t.Context(), random("another"), plain("mark")) })
+	lacks(t, s, "another")
+	wantErr(t, authserver.ErrExists, func() error {
+		_, err := s.Spend(t.Context(), authserver.Spend{Key: key("token"), Now: epoch, Yield: []authserver.Record{random("another"), plain("mark")}})
+		return err
+	})
+	lacks(t, s, "another")
+
+	before, err := s.Spend(t.Context(), authserver.Spend{Key: key("token"), Now: epoch, Yield: []authserver.Record{random("yield"), plain("next")}})
+	must(t, err)
+	same(t, before, record("token"))
+	has(t, s, record("yield"))
+	has(t, s, plain("next"))
+}
+
 func testBatch(t T, s authserver.Store) {
 	create(t, s, plain("taken"))
 	wantErr(t, authserver.ErrExists, func() error {

@@ -64,6 +64,7 @@ func run(t T, open opener) {
 		{"UnknownIsNotFound", testUnknown},
 		{"CollisionIsRefused", testCollision},
 		{"BatchIsAllOrNothing", testBatch},
+		{"RandomKeys", testRandom},
 		{"SpendOnce", testSpendOnce},
 		{"SpendKeepsTheOrderOfRefusals", testSpendOrder},
 		{"SpendYields", testSpendYields},
