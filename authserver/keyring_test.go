@@ -256,6 +256,17 @@ func TestKeyRingRotateAndRetire(t *testing.T) {
 	require.ErrorContains(t, err, "can not be written down (hint: StaticKeys")
 }
 
+// The ID of a key can stand on a command line as it is.
+func TestKeyRingMakesNoIDLikeAnOption(t *testing.T) {
+	ring := newRing(t, authserver.NewMemory(), newClock(epoch), func(c *authserver.KeyRingConfig) { c.Algorithm = "EdDSA" })
+	for range 500 {
+		key, err := ring.Rotate(t.Context(), nil)
+		require.NoError(t, err)
+		require.NotRegexp(t, "^-", key.ID)
+		require.NoError(t, ring.Retire(t.Context(), key.ID))
+	}
+}
+
 // Sixteen servers start at once, and sixteen rotate at once: they agree.
 func TestKeyRingUnderConcurrency(t *testing.T) {
 	m, c := authserver.NewMemory(), newClock(epoch)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/sneckauth/sneck/internal/jws"
@@ -330,15 +331,21 @@ type newKey struct {
 
 // newKey completes a key, or makes one up.
 func (r *KeyRing) newKey(key *SigningKey) (*newKey, error) {
-	if key == nil {
+	if key != nil {
+		public, err := key.Public().complete()
+		return &newKey{public, key.Signer}, err
+	}
+	for {
 		signer, err := generateKey(r.config.Algorithm)
 		if err != nil {
 			return nil, fmt.Errorf("authserver: make a signing key: %w", err)
 		}
-		key = &SigningKey{Signer: signer, Algorithm: r.config.Algorithm}
+		public, err := SigningKey{Signer: signer, Algorithm: r.config.Algorithm}.Public().complete()
+		// One ID in 64 begins like an option of a command.
+		if err != nil || !strings.HasPrefix(public.ID, "-") {
+			return &newKey{public, signer}, err
+		}
 	}
-	public, err := key.Public().complete()
-	return &newKey{public, key.Signer}, err
 }
 
 // A wrapped is what the record of a list of keys or of a private half holds,

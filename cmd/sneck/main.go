@@ -91,7 +91,11 @@ func run(ctx context.Context, args []string, env map[string]string, stdin io.Rea
 		return exitOK
 	}
 	if err != nil {
-		return report(stderr, usageError(err, "sneck "+commandOf(err)+"--help"))
+		hint := "sneck " + commandOf(err) + "--help"
+		if unknown, ok := strings.CutPrefix(err.Error(), "unknown flag -"); ok && !strings.HasPrefix(unknown, "-") {
+			hint += "; -- stands before a value that begins with -"
+		}
+		return report(stderr, usageError(err, hint))
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return report(stderr, command.Run(&console{env: env, in: stdin, out: stdout, err: stderr}))
