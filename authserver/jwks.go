@@ -13,6 +13,8 @@ func (s *Server) serveKeys(w http.ResponseWriter, r *http.Request) {
 	case s.config.Keys == nil:
 		http.NotFound(w, r)
 		return
+	case admitScripts(w, r, "GET, HEAD", "*"):
+		return
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		s.refuse(w, r, nil, methodNotAllowed(w, "GET, HEAD"))
 		return
@@ -25,7 +27,6 @@ func (s *Server) serveKeys(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", keys.maxAge/time.Second))
 	h.Set("Etag", keys.etag)
-	h.Set("Access-Control-Allow-Origin", "*") // it is public, and read by scripts
 	if matchesETag(r.Header.Values("If-None-Match"), keys.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return

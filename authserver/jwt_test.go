@@ -232,7 +232,8 @@ func TestKeysEndpoint(t *testing.T) {
 	}
 	assert.Equal(t, 200, ask("GET", "If-None-Match", `"x"`).status)
 	assert.Equal(t, 200, ask("HEAD").status)
-	assert.Equal(t, refusal(405, "invalid_request", "the method is not allowed here, but GET, HEAD", "Allow", "GET, HEAD"), ask("POST"))
+	assert.Equal(t, refusal(405, "invalid_request", "the method is not allowed here, but GET, HEAD", "Allow", "GET, HEAD",
+		"Access-Control-Allow-Origin", "*"), ask("POST"))
 
 	metadata := func(w *world) string { return get(w, issuer+"/.well-known/oauth-authorization-server").body }
 	assert.Contains(t, metadata(w), `"jwks_uri":"https://auth.example.com/jwks"`)

@@ -142,6 +142,5 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "public, max-age=300")
-	h.Set("Access-Control-Allow-Origin", "*") // it is public, and read by scripts
 	_, _ = w.Write(data)
 }

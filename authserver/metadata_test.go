@@ -39,7 +39,8 @@ func TestAP05_AP06_Metadata(t *testing.T) {
 	}, body}, get(w, issuer+"/.well-known/oauth-authorization-server"))
 
 	r := request("/.well-known/oauth-authorization-server", "")
-	assert.Equal(t, refusal(405, "invalid_request", "the method is not allowed here, but GET, HEAD", "Allow", "GET, HEAD"), send(w, r))
+	assert.Equal(t, refusal(405, "invalid_request", "the method is not allowed here, but GET, HEAD",
+		"Allow", "GET, HEAD", "Access-Control-Allow-Origin", "*"), send(w, r))
 	assert.Equal(t, 404, get(w, issuer+"/").status)
 	assert.Equal(t, 404, get(w, issuer+"/token/").status)
 }
@@ -151,7 +152,9 @@ func TestScopeBackendFails(t *testing.T) {
 	fail := false
 	w := newWorld(t, func(c *authserver.Config) { c.Scopes = failingBackend{fail: &fail} })
 	fail = true
-	down := refusal(503, "temporarily_unavailable", "the server can not answer at the moment")
-	assert.Equal(t, down, get(w, issuer+"/.well-known/oauth-authorization-server"))
-	assert.Equal(t, down, w.post("/token", credentialsGrant, as("app")...))
+	down := func(header ...string) reply {
+		return refusal(503, "temporarily_unavailable", "the server can not answer at the moment", header...)
+	}
+	assert.Equal(t, down("Access-Control-Allow-Origin", "*"), get(w, issuer+"/.well-known/oauth-authorization-server"))
+	assert.Equal(t, down(), w.post("/token", credentialsGrant, as("app")...))
 }

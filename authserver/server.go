@@ -89,6 +89,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path == s.metadata {
+		if admitScripts(w, r, "GET, HEAD", "*") {
+			return
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			s.refuse(w, r, nil, methodNotAllowed(w, "GET, HEAD"))
 			return
@@ -132,6 +135,9 @@ const localKeys = 1 << 14
 // servePost answers where clients come with a form.
 func (s *Server) servePost(w http.ResponseWriter, r *http.Request, l *limit,
 	serve func(http.ResponseWriter, *http.Request, Form) (*Client, error)) {
+	if l != &s.limits.introspect && admitScriptsWithForms(w, r) {
+		return
+	}
 	if r.Method != http.MethodPost {
 		s.refuse(w, r, nil, methodNotAllowed(w, "POST"))
 		return
