@@ -6,7 +6,8 @@
 // issuer:
 //
 //	POST /token                                    every Grant (RFC 6749)
-//	POST /introspect                               for clients with Introspect set
+//	POST /introspect                               for clients with Introspect set, signed
+//	                                               if they ask for it (RFC 9701)
 //	POST /revoke                                   a client's own tokens
 //	GET  /.well-known/oauth-authorization-server   metadata
 //	GET  /jwks                                     public keys, if there are Keys (RFC 7517)

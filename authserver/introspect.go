@@ -38,11 +38,6 @@ func (a audience) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]string(a))
 }
 
-// inactive is the answer for everything else. It gives no reason.
-var inactive = struct {
-	Active bool `json:"active"`
-}{false}
-
 func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Form) (*Client, error) {
 	ctx := r.Context()
 	caller, err := s.introspecter(r, form)
@@ -58,13 +53,13 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 	}
 	record, err := s.find(ctx, token)
 	if errors.Is(err, ErrNotFound) || err == nil && !caller.mayKnow(record) {
-		return caller, answer(w, http.StatusOK, inactive)
+		return caller, s.answerIntrospection(w, r, caller, inactive)
 	}
 	if err == nil {
 		record, err = s.hookIntrospect(ctx, caller, record)
 	}
 	if errors.Is(err, ErrNotFound) {
-		return caller, answer(w, http.StatusOK, inactive)
+		return caller, s.answerIntrospection(w, r, caller, inactive)
 	}
 	if err != nil {
 		return caller, err
@@ -82,7 +77,7 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request, form Fo
 			return caller, err
 		}
 	}
-	return caller, answer(w, http.StatusOK, json.RawMessage(claims))
+	return caller, s.answerIntrospection(w, r, caller, claims)
 }
 
 // introspecter returns the client that asks, which may introspect. It has

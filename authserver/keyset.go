@@ -104,7 +104,8 @@ func (k PublicKey) jwk() jose.JSONWebKey {
 // read-only and safe for concurrent use.
 type KeySet struct {
 	algorithm string
-	signer    *jws.Signer
+	signer    *jws.Signer // of access tokens
+	answers   *jws.Signer // of answers about them
 	ids       map[string]bool
 	document  []byte // the JWK Set
 	etag      string
@@ -159,6 +160,8 @@ func NewKeySet(c KeySetConfig) (*KeySet, error) {
 		if i == 0 {
 			set.algorithm = k.Algorithm
 			set.signer, err = jws.NewSigner(k.Algorithm, c.Signing.Signer, typeAccessJWT, k.ID)
+			errs = append(errs, err)
+			set.answers, err = jws.NewSigner(k.Algorithm, c.Signing.Signer, typeSignedAnswer, k.ID)
 			errs = append(errs, err)
 		}
 	}

@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -20,6 +21,7 @@ type metadata struct {
 	IntrospectionEndpoint string     `json:"introspection_endpoint"`
 	IntrospectionMethods  []string   `json:"introspection_endpoint_auth_methods_supported"`
 	IntrospectionAlgs     []string   `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	AnswerAlgorithms      []string   `json:"introspection_signing_alg_values_supported,omitempty"`
 	RevocationEndpoint    string     `json:"revocation_endpoint"`
 	RevocationMethods     []string   `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAlgorithms  []string   `json:"revocation_endpoint_auth_signing_alg_values_supported"`
@@ -119,7 +121,12 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		m.IntrospectionMethods = append(secretMethods[:len(secretMethods):len(secretMethods)], typeBearer)
 	}
 	if s.config.Keys != nil {
-		m.KeysURI = s.config.Issuer + pathKeys
+		keys, err := s.config.Keys.KeySet(r.Context())
+		if err != nil {
+			s.refuse(w, r, nil, unavailable(fmt.Errorf("get the signing keys: %w", err)))
+			return
+		}
+		m.KeysURI, m.AnswerAlgorithms = s.config.Issuer+pathKeys, []string{keys.algorithm}
 	}
 	if s.grantsType(GrantDeviceCode) {
 		m.DeviceEndpoint = s.config.Issuer + pathDeviceAuthorization
