@@ -40,7 +40,8 @@ type Token struct {
 	// IssuedAt is when the token was issued ("iat"); zero if not stated.
 	IssuedAt time.Time
 	// NotBefore is the first moment the token is valid ("nbf"); zero if not
-	// stated.
+	// stated. A Verifier that allows for a clock elsewhere that is ahead of
+	// ours does not leave it in the future.
 	NotBefore time.Time
 	// Expires is the first moment the token is no longer valid ("exp"); zero
 	// if not stated.

@@ -32,7 +32,7 @@ func (v *Verifier) token(is *issuer, c *claims, now time.Time) (*sneck.Token, er
 		Scopes:       granted,
 		ID:           c.jti,
 		IssuedAt:     c.iat,
-		NotBefore:    c.nbf,
+		NotBefore:    begin(c.nbf, now),
 		Expires:      c.exp,
 		AuthTime:     c.authTime,
 		ACR:          c.acr,
@@ -40,6 +40,16 @@ func (v *Verifier) token(is *issuer, c *claims, now time.Time) (*sneck.Token, er
 		VerifiedAt:   now,
 		Source:       "jwt",
 	}, nil
+}
+
+// begin returns nbf, or now if that is before: then the clock of the issuer is
+// ahead, and by ours, the token begins now. Who compares it later, such as a
+// guard, knows nothing of the leeway.
+func begin(nbf, now time.Time) time.Time {
+	if now.Before(nbf) {
+		return now.Truncate(time.Second)
+	}
+	return nbf
 }
 
 // complete refuses a token that lacks what its profile requires.

@@ -93,6 +93,15 @@ func TestVerifyLeeway(t *testing.T) {
 	assert.Equal(t, "invalid", at(0, 10*time.Second, "exp 1795521590"))
 }
 
+// What was let pass as the clock of the issuer is ahead must not be refused
+// later by who compares NotBefore.
+func TestNotBeforeIsNotInTheFuture(t *testing.T) {
+	for nbf, want := range map[string]int64{"1795521599": 1795521599, "1795521600": 1795521600, "1795521625": 1795521600} {
+		got := mustVerify(t, jwt.RFC9068, vector{"set": "nbf " + nbf}.claims()).NotBefore
+		assert.Equal(t, time.Unix(want, 0).UTC(), got.UTC(), nbf)
+	}
+}
+
 func TestVerifyKeySourceErrors(t *testing.T) {
 	down := &sneck.UnavailableError{Err: errors.New("down"), RetryAfter: time.Second}
 	for _, test := range []struct {
