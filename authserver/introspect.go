@@ -179,7 +179,7 @@ func (s *Server) claims(r Record) ([]byte, accessExtra, error) {
 	}
 	a := introspection{
 		Active: true, Scope: r.Scopes.String(), ClientID: r.Client, TokenType: extra.Bound.tokenType(),
-		Expires: unix(r.Expires), Issued: unix(r.Issued), NotBefore: unix(r.NotBefore),
+		Expires: unix(r.Expires), Issued: unix(r.Issued), NotBefore: unix(r.begins()),
 		Subject: r.Subject, Audience: r.Audience, Issuer: s.config.Issuer,
 	}
 	if extra.ID == "" {
@@ -188,6 +188,14 @@ func (s *Server) claims(r Record) ([]byte, accessExtra, error) {
 	}
 	data, err := json.Marshal(a)
 	return joinObjects(data, r.Extra), extra, err
+}
+
+// begins returns the first moment a record is valid.
+func (r Record) begins() time.Time {
+	if r.NotBefore.IsZero() {
+		return r.Issued
+	}
+	return r.NotBefore
 }
 
 // unix returns the seconds since 1970, and 0 for the zero time.

@@ -17,7 +17,7 @@ import (
 var inactive = jsonReply(200, `{"active":false}`)
 
 const whole = `{"active":true,"scope":"read write","client_id":"app","token_type":"Bearer","exp":1893557045,"iat":1893553445,` +
-	`"sub":"app","aud":"https://api.example.com","iss":"https://auth.example.com","jti":"A9cltlKWPselIAtH1AJsHw"}`
+	`"nbf":1893553445,"sub":"app","aud":"https://api.example.com","iss":"https://auth.example.com","jti":"A9cltlKWPselIAtH1AJsHw"}`
 
 func TestIE01_PostedFormWithToken(t *testing.T) {
 	w := newWorld(t)
@@ -127,10 +127,10 @@ func TestIE07_IE09_WholeAnswer(t *testing.T) {
 
 	several := authserver.Record{
 		Key: authserver.KeyOf("several"), Kind: authserver.KindAccess, Client: "c", Subject: "s", Audience: []string{"x", "api"},
-		Issued: epoch, NotBefore: epoch,
+		Issued: epoch, NotBefore: epoch.Add(-time.Second),
 	}
 	require.NoError(t, w.memory.Create(t.Context(), several))
-	assert.Equal(t, jsonReply(200, `{"active":true,"client_id":"c","token_type":"Bearer","iat":1893553445,"nbf":1893553445,`+
+	assert.Equal(t, jsonReply(200, `{"active":true,"client_id":"c","token_type":"Bearer","iat":1893553445,"nbf":1893553444,`+
 		`"sub":"s","aud":["x","api"],"iss":"https://auth.example.com","jti":"Qmfae4XYugv9dsCjZiz7vw"}`),
 		w.post("/introspect", "token=several", as("api")...))
 }

@@ -104,7 +104,7 @@ func TestAC24_JWTAccessToken(t *testing.T) {
 			// IE-12: introspection says the same.
 			got := w.post("/introspect", "token="+token, as("api")...)
 			assert.Equal(t, jsonReply(200, fmt.Sprintf(`{"active":true,"scope":"read write","client_id":"jwt","token_type":"Bearer",`+
-				`"exp":%d,"iat":%d,"sub":"jwt","aud":"https://api.example.com","iss":"https://auth.example.com","jti":%q}`,
+				`"exp":%d,"iat":%d,"nbf":%[2]d,"sub":"jwt","aud":"https://api.example.com","iss":"https://auth.example.com","jti":%[3]q}`,
 				epoch.Add(3601*time.Second).Unix(), epoch.Unix(), jti)), got)
 			verified, err := w.Verify(t.Context(), token)
 			require.NoError(t, err)
