@@ -10,6 +10,7 @@ import (
 
 // bindings sets what is about keys and certificates that clients show.
 func (s *serverSettings) bindings(l *settings.Loaded, c *authserver.Config) {
+	c.Assertions.InsecureEndpointAudience, c.Assertions.InsecurePrivateKeySets = s.EndpointAudience, s.PrivateKeySets
 	switch keys := s.keyFile(l, "dpop_nonce_key_file", s.NonceFile); len(keys) {
 	case 0:
 	case 1:

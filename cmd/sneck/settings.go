@@ -107,6 +107,9 @@ type bindingSettings struct {
 	MTLSRoots  string `yaml:"mtls_roots_file" doc:"file with the certificates of authorities in PEM that say who a client is; without it, only certificates that are in the client's record do" go:"MutualTLS.Roots"`
 	MTLSURL    string `yaml:"mtls_url" placeholder:"URL" doc:"URL at which clients are asked for certificates, if that is not the issuer" go:"MutualTLS.Endpoints" example:"https://mtls.auth.example.com"`
 	NonceFile  string `yaml:"dpop_nonce_key_file" doc:"file with a key, 32 random bytes or more in base64; DPoP proofs must then hold a nonce of the server, or of another with this key" go:"DPoPNonceKey"`
+
+	EndpointAudience bool `yaml:"insecure_endpoint_audience" doc:"take JWTs by which clients authenticate that are meant for the URL of the token endpoint, and not for the issuer: another server that a client uses can get one that is good here" go:"Assertions.InsecureEndpointAudience"`
+	PrivateKeySets   bool `yaml:"insecure_private_key_sets" doc:"get the keys of clients (jwks_uri) from addresses that are not public, too: who registers a client has the server ask machines around it" go:"Assertions.InsecurePrivateKeySets"`
 }
 
 // A keySettings says what JWTs are signed with.

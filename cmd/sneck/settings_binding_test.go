@@ -11,13 +11,19 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"io"
+	"log"
 	"math/big"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -115,6 +121,54 @@ func TestSettingsOfNonces(t *testing.T) {
 	resp, answer = request(second, resp.Header.Get("DPoP-Nonce"))
 	assert.Equal(t, 200, resp.StatusCode)
 	assert.Equal(t, "DPoP", answer["token_type"])
+}
+
+// What clients sign must be for the issuer, and their keys be had from public
+// addresses, unless somebody says otherwise.
+func TestSettingsOfAssertions(t *testing.T) {
+	h := newHouse(t)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "one", Algorithm: "ES256", Use: "sig"}}})
+	require.NoError(t, err)
+	var asked atomic.Int64
+	private := httptest.NewUnstartedServer(http.NotFoundHandler())
+	private.Config.ErrorLog = log.New(io.Discard, "", 0) // our certificate is not trusted
+	private.Config.ConnState = func(net.Conn, http.ConnState) { asked.Add(1) }
+	private.StartTLS()
+	t.Cleanup(private.Close)
+	for _, c := range []authserver.Client{{ID: "here", JWKS: set}, {ID: "there", JWKSURI: private.URL}} {
+		c.AuthMethod, c.Grants, c.Scopes, c.Audience = "private_key_jwt", []string{authserver.GrantClientCredentials}, []string{"read"}, []string{"https://api.example"}
+		require.NoError(t, h.store.PutClient(t.Context(), &c))
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithHeader("kid", "one"))
+	require.NoError(t, err)
+	status := func(s *serving, client, audience string) int {
+		claims, err := json.Marshal(map[string]any{
+			"iss": client, "sub": client, "aud": audience, "jti": rand.Text(), "exp": time.Now().Add(time.Minute).Unix(),
+		})
+		require.NoError(t, err)
+		signed, err := signer.Sign(claims)
+		require.NoError(t, err)
+		assertion, err := signed.CompactSerialize()
+		require.NoError(t, err)
+		resp, _ := s.askWith("Accept", "application/json", url.Values{
+			"grant_type": {"client_credentials"}, "scope": {"read"}, "client_assertion": {assertion},
+			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+		})
+		return resp.StatusCode
+	}
+	usual := h.serve(t, nil)
+	assert.Equal(t, 200, status(usual, "here", usual.url))
+	assert.Equal(t, 401, status(usual, "here", usual.url+"/token"))
+	assert.NotEqual(t, 200, status(usual, "there", usual.url))
+	assert.Zero(t, asked.Load())
+
+	s := h.serve(t, map[string]string{"SNECK_INSECURE_PRIVATE_KEY_SETS": "true"}, "--insecure-endpoint-audience")
+	assert.Equal(t, 200, status(s, "here", s.url))
+	assert.Equal(t, 200, status(s, "here", s.url+"/token"))
+	assert.NotEqual(t, 200, status(s, "there", s.url))
+	assert.NotZero(t, asked.Load())
 }
 
 // Passwords get a pepper when they are set and when they are used, whoever does
