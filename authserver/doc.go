@@ -26,6 +26,10 @@
 // certificate (RFC 8705). Tokens are bound to a key if the client proves to
 // hold it (RFC 9449).
 //
+// Scripts of every origin can read the metadata and the keys, and ask where
+// clients come with a form, but for introspection (CORS): none of this goes by a
+// cookie. They can not read the pages at /authorize and /device.
+//
 // Limits keep clients and addresses from asking too often, and no limit can be
 // used to lock others out. All that happens is an [Event], for Config.Observe
 // and, durably, for Config.Audit: see package audit.
