@@ -259,8 +259,28 @@ const runAxe = `axe.run(document, {runOnly: matchMedia("(prefers-color-scheme: d
   ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(r =>
   r.violations.map(v => ({id: v.id, help: v.help, nodes: v.nodes.map(n => n.html + ' ' + n.failureSummary)})))`
 
+// listUntidy lists what looks untidy: notes, fields and groups too close to what
+// is above them, names and their values on different lines, and a navigation
+// below the name of the site on a screen that has room for both.
+const listUntidy = `(async () => { if (document.readyState !== "complete") await new Promise(loaded => addEventListener("load", loaded));
+  const untidy = [], box = e => e.getBoundingClientRect();
+  const line = e => { const r = document.createRange(); r.selectNodeContents(e); return [...r.getClientRects()].find(b => b.height > 0) };
+  for (const e of document.querySelectorAll("main .note, main .field, main fieldset, main dl:not(.cards dl), main .buttons")) {
+    let above = e.previousElementSibling;
+    while (above && !above.checkVisibility()) above = above.previousElementSibling;
+    if (above && e.checkVisibility() && Math.abs(box(above).left - box(e).left) < 1 && box(e).top - box(above).bottom < 12)
+      untidy.push("too close: " + e.outerHTML.slice(0, 60));
+  }
+  for (const e of document.querySelectorAll("dt")) {
+    const name = line(e), value = line(e.nextElementSibling);
+    if (name && value && value.left > name.right && Math.abs(name.bottom - value.bottom) > 1) untidy.push("not on one line: " + e.innerText);
+  }
+  const site = box(document.querySelector(".site"));
+  if (innerWidth >= 800 && [...document.querySelectorAll("header nav > *")].some(e => box(e).top > site.bottom)) untidy.push("the navigation is below the name");
+  return untidy })()`
+
 // judge looks at a page in light and dark: axe-core must find nothing, the
-// page must not be too heavy or too wide, and the keyboard must reach
+// page must not be too heavy, too wide or untidy, and the keyboard must reach
 // everything. It leaves screenshots.
 func (b *tab) judge(name string) {
 	b.t.Helper()
@@ -268,6 +288,7 @@ func (b *tab) judge(name string) {
 	assert.Positive(b.t, weight, name)
 	assert.LessOrEqual(b.t, weight, 50.0*1024, "%s weighs too much", name)
 	assert.False(b.t, eval[bool](b, `document.documentElement.scrollWidth > document.documentElement.clientWidth`), "%s is wider than the screen", name)
+	assert.Empty(b.t, eval[[]string](b, listUntidy), name)
 	b.tabThrough(name)
 	eval[chromedp.Void](b, chrome.axe)
 	for _, scheme := range []string{"light", "dark"} {
