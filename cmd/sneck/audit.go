@@ -42,7 +42,10 @@ Examples:
 // Run prints the entries.
 func (c *showAuditCommand) Run(con *console) error {
 	out := newAuditOutput(con, c.JSON)
-	query := c.query(time.Now())
+	query, err := c.query(time.Now())
+	if err != nil {
+		return err
+	}
 	for _, file := range c.Files {
 		err := withFile(con, file, func(r io.Reader) error {
 			for e, err := range audit.Entries(r) {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/audit"
 )
 
@@ -23,15 +22,19 @@ type auditQuery struct {
 	Since   time.Duration `placeholder:"DURATION" help:"Only what has happened in this time, such as 24h."`
 }
 
-func (q *auditQuery) query(now time.Time) audit.Query {
+func (q *auditQuery) query(now time.Time) (audit.Query, error) {
 	query := audit.Query{Client: q.Client, Subject: q.Subject, Token: q.Token, Family: q.Family, By: q.By}
-	for _, kind := range q.Kind {
-		query.Kinds = append(query.Kinds, authserver.EventKind(kind))
+	for _, name := range q.Kind {
+		kind, err := eventKind(name)
+		if err != nil {
+			return query, err
+		}
+		query.Kinds = append(query.Kinds, kind)
 	}
 	if q.Since > 0 {
 		query.Since = now.Add(-q.Since)
 	}
-	return query
+	return query, nil
 }
 
 // A searchAuditCommand is "sneck audit search".
@@ -60,7 +63,10 @@ func (c *searchAuditCommand) Run(ctx context.Context, con *console) error {
 	if c.Limit < 1 {
 		return usageError(fmt.Errorf("--limit %d is not positive", c.Limit), "--limit 100")
 	}
-	query := c.query(time.Now())
+	query, err := c.query(time.Now())
+	if err != nil {
+		return err
+	}
 	query.Text = strings.Join(c.Words, " ")
 	if _, err := os.Stat(c.File); err != nil {
 		return hinted(err, "the FILE of sneck serve --audit FILE")

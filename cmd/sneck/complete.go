@@ -137,10 +137,15 @@ func wordsOf(node *kong.Node, argument int, begun string) []completion {
 
 // valuesOf returns values of a flag or argument that begin so.
 func valuesOf(value *kong.Value, begun, prefix string) []completion {
-	switch placeholder := value.Tag.PlaceHolder; {
-	case value.Enum != "":
+	choices := strings.Split(value.Enum, ",")
+	placeholder := value.Tag.PlaceHolder
+	if placeholder == "KIND" {
+		choices = eventKinds()
+	}
+	switch {
+	case value.Enum != "" || placeholder == "KIND":
 		var found []completion
-		for choice := range strings.SplitSeq(value.Enum, ",") {
+		for _, choice := range choices {
 			if choice = strings.TrimSpace(choice); choice != "" && strings.HasPrefix(choice, begun) {
 				found = append(found, completion{prefix + choice, ""})
 			}

@@ -37,6 +37,8 @@ func TestCompletions(t *testing.T) {
 		"audit verify ":                 {":files"},
 		"audit verify a b ":             {":files"},
 		"audit verify -- --t":           {":files"},
+		"audit show --kind client_d":    {"client_deleted"},
+		"audit show --kind=swe":         {"--kind=swept"},
 		"completion ":                   {"bash", "zsh", "fish"},
 		"completion bash ":              nil,
 		"version ":                      nil,

@@ -41,6 +41,7 @@ func (c *loginCommand) Run(ctx context.Context, con *console) error {
 	if err != nil || issuer.Host == "" || issuer.Scheme != "https" && (issuer.Scheme != "http" || !isLoopback(issuer.Hostname())) {
 		return usageError(fmt.Errorf("--issuer %q is not the URL of an authorization server", c.Issuer), "https, or http on this machine")
 	}
+	told := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	l, err := listen(ctx, "--listen", "127.0.0.1:0")
@@ -67,8 +68,10 @@ func (c *loginCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	switch {
+	case answer == nil && told.Err() != nil:
+		return errors.New("ended before anybody came back from the browser (hint: run it again; the address is of no use any more)")
 	case answer == nil:
-		return errors.New("nobody has come back from the browser (hint: --timeout)")
+		return fmt.Errorf("nobody has come back from the browser in %v (hint: --timeout for longer; if the address did not open, is the server running, and --issuer right?)", c.Timeout)
 	case answer.Get("error") != "":
 		e := &refusedError{status: http.StatusSeeOther, Code: answer.Get("error"), Description: answer.Get("error_description")}
 		return fmt.Errorf("%s/authorize: %w", c.Issuer, e)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -180,5 +181,20 @@ func TestLoginSaysWhatIsWrong(t *testing.T) {
 	status, _, stderr = inProcess(t, "login", "--issuer", "http://127.0.0.1:1", "--client", "x", "--timeout", "10ms", "--hint", "alice")
 	assert.Equal(t, exitNo, status)
 	assert.Contains(t, stderr, "login_hint=alice")
-	assert.Contains(t, stderr, "nobody has come back from the browser")
+	assert.Contains(t, stderr, "nobody has come back from the browser in 10ms (hint: --timeout for longer; if the address did not open, is the server running, and --issuer right?)")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	said := writerFunc(func(text []byte) { // somebody looks at the address and ends it
+		stderr = string(text)
+		cancel()
+	})
+	assert.Equal(t, exitNo, run(ctx, []string{"login", "--issuer", "http://127.0.0.1:1", "--client", "x"}, nil, nil, said, said))
+	assert.Equal(t, "sneck: ended before anybody came back from the browser (hint: run it again; the address is of no use any more)\n", stderr)
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(text []byte) (int, error) {
+	f(text)
+	return len(text), nil
 }
