@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -45,6 +46,36 @@ func TestReopen(t *testing.T) {
 			require.NoError(t, s.(*sqlite.Store).Close())
 			return open(t, path)
 		})
+}
+
+// The backup of docs/durability.md is whole while a server writes on.
+func TestDocsBackup(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/durability.md")
+	require.NoError(t, err)
+	shown := regexp.MustCompile(`sqlite3 \S+ "(VACUUM INTO )'([^']+)'"`).FindStringSubmatch(string(docs))
+	require.NotNil(t, shown)
+	path, backup := file(t), filepath.Join(t.TempDir(), filepath.Base(shown[2]))
+	s := open(t, path)
+	kept := authserver.Record{Key: authserver.KeyOf("kept"), Kind: authserver.KindAccess, Expires: time.Now().Add(time.Hour)}
+	require.NoError(t, s.Create(t.Context(), kept))
+
+	writing, written := context.WithCancel(t.Context())
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		for i := 0; writing.Err() == nil; i++ {
+			_ = s.Create(t.Context(), authserver.Record{Key: authserver.KeyOf(fmt.Sprint(i)), Kind: authserver.KindAccess, Expires: kept.Expires})
+		}
+	})
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = db.ExecContext(t.Context(), shown[1]+"'"+backup+"'")
+	written()
+	busy.Wait()
+	require.NoError(t, err)
+
+	_, err = open(t, backup).Get(t.Context(), kept.Key)
+	assert.NoError(t, err)
 }
 
 func TestModeOfTheFiles(t *testing.T) {
