@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -22,12 +23,17 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	// A second signal ends the process at once. What comes together with the first
+	// is the same: timeout(1) tells the process, and then all of its group.
+	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
 	// When the reader of the output goes away, as "head" does, writing fails
 	// and the command ends by itself, instead of at once and untidily.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(ctx, os.Args[1:], variables(os.Environ()), os.Stdin, os.Stdout, os.Stderr))
 }
+
+// sameSignal is how long further signals mean no more than the first one.
+const sameSignal = time.Second
 
 // The exit statuses.
 const (

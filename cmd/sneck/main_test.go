@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,6 +20,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestMain(m *testing.M) {
@@ -207,6 +212,73 @@ func inProcess(t *testing.T, args ...string) (status int, stdout, stderr string)
 	var out, err bytes.Buffer
 	status = run(t.Context(), args, nil, &bytes.Buffer{}, &out, &err)
 	return status, out.String(), err.String()
+}
+
+// A signal that comes twice at once, as timeout(1) sends it, is one: what is
+// under way is finished. One that comes later ends the process.
+func TestSignalTwice(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		later bool
+	}{{"at once", false}, {"later", true}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			for {
+				var server background
+				url, err := server.start(exec.CommandContext(t.Context(), "sneck", "serve", "--listen", "127.0.0.1:0", "--data", t.TempDir()))
+				require.NoError(t, err)
+				defer server.kill()
+				// The server waits for the rest of a request that has begun.
+				address := strings.TrimPrefix(url, "http://")
+				conn, err := net.Dial("tcp", address)
+				require.NoError(t, err)
+				defer conn.Close()
+				_, err = io.WriteString(conn, "POST /token HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\n"+
+					"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\n")
+				require.NoError(t, err)
+				answer := bufio.NewReader(conn)
+				line, err := answer.ReadString('\n') // somebody reads it
+				require.NoError(t, err)
+				require.Contains(t, line, "100 Continue")
+
+				began := time.Now()
+				require.NoError(t, server.cmd.Process.Signal(syscall.SIGTERM))
+				require.Eventually(t, func() bool { // it was heard
+					other, err := net.Dial("tcp", address)
+					if err == nil {
+						other.Close()
+					}
+					return err != nil
+				}, time.Minute, time.Millisecond)
+				if test.later {
+					ended := make(chan error, 1)
+					go func() { ended <- server.cmd.Wait() }()
+					for {
+						select {
+						case err := <-ended:
+							assert.EqualError(t, err, "signal: terminated")
+							return
+						case <-time.After(10 * time.Millisecond):
+							_ = server.cmd.Process.Signal(syscall.SIGTERM)
+						}
+					}
+				}
+				require.NoError(t, server.cmd.Process.Signal(syscall.SIGTERM))
+				if time.Since(began) > sameSignal/2 { // a busy machine: that was no "at once"
+					server.kill()
+					continue
+				}
+				_, err = io.WriteString(conn, "a=b")
+				require.NoError(t, err)
+				rest, err := io.ReadAll(answer)
+				require.NoError(t, err)
+				assert.Contains(t, string(rest), "HTTP/1.1 401 Unauthorized")
+				require.NoError(t, server.cmd.Wait(), "%s", server.err.bytes())
+				return
+			}
+		})
+	}
 }
 
 type failingWriter struct{}
