@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -160,8 +161,9 @@ func TestDocsFirstSignIn(t *testing.T) {
 	assert.Contains(t, page, "Done.")
 	require.NoError(t, login.Wait())
 	assert.Regexp(t, `^sneck_at_\w+\n$`, token.String())
-	_, page = alice.get("http://localhost:" + port + "/account")
+	_, page = alice.get("http://localhost:" + port + "/")
 	assert.Contains(t, page, "notes-cli")
+	assert.Equal(t, "http://localhost:"+port+"/account", alice.at)
 	stop()
 
 	for _, line := range second[:2] {
@@ -172,6 +174,31 @@ func TestDocsFirstSignIn(t *testing.T) {
 	_, page = newPerson(t).get("http://localhost:" + port + "/assets/style.css")
 	assert.Equal(t, "/* ours */", page)
 	stop()
+}
+
+// Only the URL of the issuer itself leads to the account.
+func TestFromRoot(t *testing.T) {
+	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	for _, test := range []struct{ issuer, method, path, leads string }{
+		{"https://auth.example.com", "GET", "/", "https://auth.example.com/account"},
+		{"https://auth.example.com", "HEAD", "/", "https://auth.example.com/account"},
+		{"https://auth.example.com", "POST", "/", ""},
+		{"https://auth.example.com", "GET", "/x", ""},
+		{"https://auth.example.com", "GET", "//", ""},
+		{"https://example.com/auth", "GET", "/auth", "https://example.com/auth/account"},
+		{"https://example.com/auth", "GET", "/auth/", "https://example.com/auth/account"},
+		{"https://example.com/auth", "GET", "/", "https://example.com/auth/account"},
+		{"https://example.com/auth", "GET", "/auth/token", ""},
+	} {
+		w := httptest.NewRecorder()
+		fromRoot(test.issuer, next).ServeHTTP(w, httptest.NewRequest(test.method, "https://x"+test.path, nil))
+		want := http.StatusTeapot
+		if test.leads != "" {
+			want = http.StatusSeeOther
+		}
+		assert.Equal(t, want, w.Code, "%v", test)
+		assert.Equal(t, test.leads, w.Header().Get("Location"), "%v", test)
+	}
 }
 
 func TestLoginSaysWhatIsWrong(t *testing.T) {

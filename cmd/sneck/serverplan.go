@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -173,7 +174,24 @@ func (s *serverSettings) open(config *authserver.Config, store authserver.Lister
 	case site == nil:
 		return server, server, nil
 	}
-	return server, site.Handler(server), nil
+	return server, fromRoot(config.Issuer, site.Handler(server)), nil
+}
+
+// fromRoot sends whoever opens the URL of the issuer in a browser to their
+// account: there is no other page for that.
+func fromRoot(issuer string, next http.Handler) http.Handler {
+	at := "/"
+	if u, err := url.Parse(issuer); err == nil { // a proxy may leave the path away
+		at = strings.TrimSuffix(u.Path, "/") + "/"
+	}
+	account := strings.TrimSuffix(issuer, "/") + "/account"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path := r.URL.Path; (r.Method == http.MethodGet || r.Method == http.MethodHead) && (path == "/" || path == at || path+"/" == at) {
+			http.Redirect(w, r, account, http.StatusSeeOther)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // neverRotate keeps refresh tokens.
