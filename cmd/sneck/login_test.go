@@ -29,7 +29,7 @@ func shellBlocks(t *testing.T) (blocks [][]string) {
 	for _, m := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(docs), -1) {
 		blocks = append(blocks, strings.Split(strings.TrimSpace(m[1]), "\n"))
 	}
-	require.Len(t, blocks, 2)
+	require.Len(t, blocks, 3)
 	return blocks
 }
 
@@ -127,7 +127,7 @@ func TestDocsFirstSignIn(t *testing.T) {
 	_, port, err := net.SplitHostPort(freeAddress(t))
 	require.NoError(t, err)
 	s := &shell{dir: t.TempDir(), port: port}
-	first, second := shellBlocks(t)[0], shellBlocks(t)[1]
+	first, second := shellBlocks(t)[0], shellBlocks(t)[2]
 	require.LessOrEqual(t, len(first), 5, "commands to a first sign-in")
 
 	s.run(t, first[0])
@@ -164,6 +164,17 @@ func TestDocsFirstSignIn(t *testing.T) {
 	_, page = alice.get("http://localhost:" + port + "/")
 	assert.Contains(t, page, "notes-cli")
 	assert.Equal(t, "http://localhost:"+port+"/account", alice.at)
+
+	device := shellBlocks(t)[1]
+	require.Len(t, device, 3)
+	s.run(t, device[0])
+	address = regexp.MustCompile(`"verification_uri_complete":"(.*?)"`).FindStringSubmatch(s.run(t, device[1]))[1]
+	assert.Contains(t, s.run(t, device[2]), "authorization_pending")
+	_, page = alice.get(address)
+	as = regexp.MustCompile(`name="as" value="(\w+)"`).FindStringSubmatch(page)
+	require.NotNil(t, as, page)
+	alice.post(url.Values{"action": {"approve"}, "as": {as[1]}, "scope": {"notes:read"}})
+	assert.Contains(t, s.run(t, device[2]), `"access_token":"sneck_at_`)
 	stop()
 
 	for _, line := range second[:2] {

@@ -49,7 +49,11 @@ func (f *passwordFlags) hasher() (authserver.SecretHasher, error) {
 func (f *passwordFlags) read(ctx context.Context, con *console) (string, error) {
 	terminal := con.terminal()
 	if terminal == nil {
-		return readLine(con.in)
+		password, err := readLine(con.in)
+		if err != nil {
+			err = hinted(err, "one line on the standard input, with the password alone")
+		}
+		return password, err
 	}
 	password, err := readHidden(ctx, con, terminal, "Password: ")
 	if err != nil {

@@ -57,7 +57,7 @@ func (c *clientFlags) secret(con *console) (string, error) {
 	defer f.Close()
 	secret, err := readLine(f)
 	if err != nil {
-		return "", fmt.Errorf("read the secret in %s: %w", c.SecretFile, err)
+		return "", fmt.Errorf("read the secret in %s: %w (hint: one line with the secret alone; sneck client secret add makes another)", c.SecretFile, err)
 	}
 	return secret, nil
 }
