@@ -62,7 +62,7 @@ type Source struct {
 // indices: Wrong("is no issuer", "issuers", 0, "url"). If there is no such value,
 // the mistake is in the one that lacks it.
 func (s *Source) Wrong(text string, path ...any) {
-	s.reader.wrong(s.find(path...), "%s", oneLine(text))
+	s.reader.add(s.find(path...), dotted(path), "%s", oneLine(text))
 }
 
 // Has reports whether the file has a value at the path of keys and indices.
@@ -240,7 +240,7 @@ func (r *reader) scalar(n *yaml.Node, v reflect.Value, k key) {
 	case reflect.Float32, reflect.Float64:
 		f, err := strconv.ParseFloat(n.Value, v.Type().Bits())
 		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" && n.ShortTag() != "!!float" || err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-			r.wrong(n, "is not a number")
+			r.wrong(n, "is %s, but should be a number (hint: such as 0.5)", found(n))
 			return
 		}
 		v.SetFloat(f)
@@ -275,17 +275,16 @@ const Forever time.Duration = math.MaxInt64
 func (r *reader) duration(n *yaml.Node, k key) time.Duration {
 	if k.seconds() && k.word != "" && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" {
 		if n.Value != k.word {
-			r.wrong(n, "%s is neither a number of seconds nor %s", quoted(n.Value), k.word)
+			r.wrong(n, "is the text %s, but should be a number of seconds, or %s", quoted(n.Value), k.word)
 		}
 		return Forever
 	}
 	if k.seconds() {
-		return time.Duration(r.whole(n, k.min, maxSeconds, "a number of seconds")) * time.Second
+		return time.Duration(r.whole(n, k.min, maxSeconds, ofSeconds)) * time.Second
 	}
-	text := r.text(n)
-	d, err := time.ParseDuration(text)
-	if text != "" && (err != nil || d < 0 || d > maxSeconds*time.Second) {
-		r.wrong(n, "is not a time such as 1m30s")
+	d, err := time.ParseDuration(n.Value)
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" || err != nil || d < 0 || d > maxSeconds*time.Second {
+		r.wrong(n, "is %s, but should be a time (hint: such as 1m30s)", found(n))
 		return 0
 	}
 	return d
@@ -301,7 +300,7 @@ func (r *reader) structure(n *yaml.Node, v reflect.Value) {
 			return
 		}
 		if seen[known[i].name] {
-			r.wrong(name, "key %s is another name of what is there already (hint: %s)", quoted(name.Value), known[i].name)
+			r.wrong(name, "is another name of what is there already (hint: %s)", known[i].name)
 			return
 		}
 		seen[known[i].name] = true
@@ -315,7 +314,7 @@ func (r *reader) structure(n *yaml.Node, v reflect.Value) {
 		if k.example != "" {
 			hint = fmt.Sprintf(" (hint: %s: %s)", k.name, k.example)
 		}
-		r.wrong(n, "%s is missing%s", k.name, hint)
+		r.add(n, k.name, "is missing%s", hint).node = n
 	}
 }
 
@@ -332,5 +331,5 @@ func (r *reader) unknown(name *yaml.Node, known []key) {
 	if near := nearest(name.Value, names); near != "" {
 		hint = "did you mean " + near + "?"
 	}
-	r.wrong(name, "unknown key %s (hint: %s)", quoted(name.Value), hint)
+	r.wrong(name, "is an unknown key (hint: %s)", hint)
 }

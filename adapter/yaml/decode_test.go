@@ -112,7 +112,7 @@ func TestDecodeMistakes(t *testing.T) {
 func TestSource(t *testing.T) {
 	var c config
 	s, err := yaml.Decode("f", []byte("name: songs\nport: 0\nclients:\n- path: x\n- path: y\n  size: 2\n"), &c)
-	require.EqualError(t, err, "f:2:7: is not a whole number from 1 to 65535")
+	require.EqualError(t, err, "f:2:7: port: is 0, but should be a whole number from 1 to 65535")
 	s.Wrong("is a bad size\n(hint: 3)", "clients", 1, "size")
 	s.Wrong("has no size", "clients", 0, "size")
 	s.Wrong("is too much", "clients", 2)
@@ -120,13 +120,13 @@ func TestSource(t *testing.T) {
 	s.Wrong("is no name", "name")
 	s.Wrong("is no place", "nowhere", "at", "all")
 	assert.EqualError(t, s.Err(), strings.Join([]string{
-		"f:1:1: is no place",
-		"f:1:7: is no name",
-		"f:2:7: is not a whole number from 1 to 65535",
-		"f:4:1: is too much",
-		"f:4:1: is too much",
-		"f:4:3: has no size",
-		"f:6:9: is a bad size (hint: 3)",
+		"f:1:1: nowhere.at.all: is no place",
+		"f:1:7: name: is no name",
+		"f:2:7: port: is 0, but should be a whole number from 1 to 65535",
+		"f:4:1: clients[2]: is too much",
+		"f:4:1: clients[-1]: is too much",
+		"f:4:3: clients[0].size: has no size",
+		"f:6:9: clients[1].size: is a bad size (hint: 3)",
 	}, "\n"))
 	s, err = yaml.Decode("f", []byte("name: songs"), &c)
 	require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestSource(t *testing.T) {
 	s, err = yaml.Decode("f", nil, &c)
 	require.EqualError(t, err, "f: is empty")
 	s.Wrong("is no name", "name")
-	assert.EqualError(t, s.Err(), "f: is empty\nf: is no name")
+	assert.EqualError(t, s.Err(), "f: is empty\nf: name: is no name")
 }
 
 // What a struct can not be is a mistake in the program.

@@ -12,7 +12,7 @@
 // The file is read strictly: an unknown or repeated key, a value of the wrong
 // kind, a pattern that is malformed or conflicts with another, and a
 // requirement that nobody can meet are mistakes. All of them are reported at
-// once, each with its line and column and, where there is one, a hint. Aliases
+// once, each with its key, line and column and, where there is one, a hint. Aliases
 // are not taken: they make small files large, and people look for what a route
 // demands where it stands. What a route may hold is in docs/routes.md, and in
 // [RoutesSchema] for editors.

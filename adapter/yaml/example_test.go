@@ -72,7 +72,7 @@ dpop: strickt
 	}
 	fmt.Println(source.Err())
 	// Output:
-	// sneck.yaml:2:9: is no https URL
-	// sneck.yaml:3:1: unknown key "acces_token_expire_seconds" (hint: did you mean access_token_expire_seconds?)
-	// sneck.yaml:4:7: "strickt" is none of off, optional, strict (hint: did you mean strict?)
+	// sneck.yaml:2:9: issuer: is no https URL
+	// sneck.yaml:3:1: acces_token_expire_seconds: is an unknown key (hint: did you mean access_token_expire_seconds?)
+	// sneck.yaml:4:7: dpop: "strickt" is none of off, optional, strict (hint: did you mean strict?)
 }

@@ -32,7 +32,7 @@ func Parse(file string, data []byte) (*Table, error) {
 		t.add(i, &f.Routes[i], h)
 	}
 	if f.Routes != nil && len(f.Routes) == 0 && !source.reader.flawed[source.find("routes")] {
-		source.Wrong("there is no route, so everything would be refused", "routes")
+		source.Wrong("is empty, so everything would be refused", "routes")
 	}
 	if err := source.Err(); err != nil {
 		return nil, err

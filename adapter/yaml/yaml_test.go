@@ -90,7 +90,7 @@ func TestOneDocument(t *testing.T) {
 	_, err := yaml.Parse("f", []byte("routes: []\n---\nroutes: []\n"))
 	require.EqualError(t, err, "f:2:1: begins another document (hint: remove what begins with ---)")
 	_, err = yaml.Parse("f", bytes.Repeat([]byte("a:\n"), 1))
-	require.ErrorContains(t, err, `f:1:1: unknown key "a"`)
+	require.ErrorContains(t, err, `f:1:1: a: is an unknown key`)
 	_, err = yaml.Parse("f", []byte("routes: ["+strings.Repeat("{}, ", 1000)+"]"))
 	require.ErrorContains(t, err, "\nf: has 900 more mistakes")
 	_, err = yaml.Parse("f", bytes.Repeat([]byte(" "), 5<<20))
@@ -235,7 +235,7 @@ func TestFile(t *testing.T) {
 		require.ErrorIs(t, err, os.ErrNotExist)
 		write("routes: 7")
 		_, err = yaml.Open(newGuard(t), path, nil)
-		require.EqualError(t, err, path+":1:9: is a number, but should be a list")
+		require.EqualError(t, err, path+":1:9: routes: is a number, but should be a list (hint: put it in [ ])")
 
 		write(open)
 		var log record

@@ -24,7 +24,7 @@ type checkCommand struct {
 func (*checkCommand) Help() string {
 	return `It says whether a file is right: that of "sneck serve --config" or "sneck guard
 --config", or a table of routes. All mistakes are printed at once, each with its
-line and column. It touches neither a database nor the network. It takes the
+key, line and column. It touches neither a database nor the network. It takes the
 SNECK_ variables of the environment as the command will. Files with keys and
 secrets need not be there. Ends with 1 if something is wrong.
 

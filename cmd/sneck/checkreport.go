@@ -24,6 +24,7 @@ type checked struct {
 type mistake struct {
 	Line   int    `json:"line,omitempty"`
 	Column int    `json:"column,omitempty"`
+	Key    string `json:"key,omitempty"`
 	Text   string `json:"text"`
 	Hint   string `json:"hint,omitempty"`
 
@@ -46,7 +47,7 @@ func located(err error) []mistake {
 		m := mistake{Text: e.Error(), line: e.Error()}
 		var inFile *yaml.Mistake
 		if errors.As(e, &inFile) {
-			m.Line, m.Column, m.Text = inFile.Line, inFile.Column, inFile.Text
+			m.Line, m.Column, m.Key, m.Text = inFile.Line, inFile.Column, inFile.Key, inFile.Text
 		}
 		if parts := withHint.FindStringSubmatch(m.Text); parts != nil {
 			m.Text, m.Hint = parts[1], parts[2]
@@ -75,9 +76,9 @@ func (c checked) write(con *console, asJSON bool) error {
 	switch {
 	case !c.OK:
 		fmt.Fprintln(con.out, colour.red(fmt.Sprintf("%s is wrong (%s)", c.File, c.Kind)))
-		rows = [][]string{{"LINE", "MISTAKE", "HINT"}}
+		rows = [][]string{{"LINE", "KEY", "MISTAKE", "HINT"}}
 		for _, m := range c.Mistakes {
-			rows = append(rows, []string{m.place(), m.Text, m.Hint})
+			rows = append(rows, []string{m.place(), m.Key, m.Text, m.Hint})
 		}
 	case len(c.Settings) == 0:
 		_, err := fmt.Fprintf(con.out, "%s is right (%s)\n", c.File, c.Kind)

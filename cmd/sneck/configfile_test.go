@@ -27,7 +27,7 @@ func TestConfigOfCommands(t *testing.T) {
 		"the file of a guard":  {guardInOrder, line + " --data " + data, exitOK, ""},
 		"what it needs counts": {"data: " + data + "\nsealing_key_file: " + noKey + "\nscope: x\n", line, exitNo, "sneck: " + noKey + ": "},
 		"a mistake in what it needs": {"data: " + data + "\naudit: [5]\n", line, exitUsage,
-			"FILE:2:8: is a list, but should be text\n"},
+			"FILE:2:8: audit: is a list, but should be text (hint: one value, without [ ])\n"},
 		"no YAML":             {"data: [\n", line + " --data " + data, exitUsage, "sneck: --sealing-key: FILE:2:1: is not YAML: "},
 		"no YAML, not needed": {"data: [\n", line + " --data " + data + " --sealing-key= --audit=", exitOK, ""},
 		"no YAML, and a hint": {"", line + " --data " + data, exitUsage, "sneck: --sealing-key: FILE: is empty" + hint},

@@ -187,29 +187,29 @@ forward_auth_request: path
 	env := map[string]string{"SNECK_IDLE_TIMEOUT_SECONDS": "soon"}
 	got := run(t.Context(), []string{"guard", "--config", file, "--jwt-profile", "mine"}, env, nil, io.Discard, &stderr)
 	assert.Equal(t, exitUsage, got)
-	want := `FILE:1:1: unknown key "upstraem" (hint: did you mean upstream?)
-FILE:2:11: is no http or https URL (hint: such as http://127.0.0.1:3000)
-FILE:3:36: must begin with https:// (hint: plain http is for this host only, unless insecure_http is set)
-FILE:4:46: [1] is not an absolute URL
-FILE:5:37: is not between 0.001 and 1e+06
-FILE:6:25: is longer than an hour
-FILE:8:20: is not an absolute URL (hint: https://api.example.com)
-FILE:9:7: needs tls_certificate_file, or mtls_header (hint: Client-Cert, from a proxy in front)
-FILE:10:20: is not in audience (hint: clients will get tokens for it)
-FILE:11:18: 0.0.0.0/0 is everybody: then anybody may say who asks for what (hint: name the proxies)
-FILE:11:18: "nobody" is neither an address nor a prefix (hint: such as 127.0.0.1 or 10.0.0.0/8)
-FILE:12:12: needs shared_secret_file (hint: openssl rand -hex 32)
-FILE:14:13: has no effect beside routes_file, where each route says what it demands
-FILE:15:38: is no time zone (hint: such as Europe/Berlin)
-FILE:16:9: "bath" is none of introspection, jwt, either, both (hint: did you mean both?)
-FILE:17:8: has characters outside of printable ASCII
-FILE:18:23: has no effect if mode is proxy
-$SNECK_IDLE_TIMEOUT_SECONDS is text, but should be a number of seconds
+	want := `FILE:1:1: upstraem: is an unknown key (hint: did you mean upstream?)
+FILE:2:11: upstream: is no http or https URL (hint: such as http://127.0.0.1:3000)
+FILE:3:36: resource_server_introspection_url: must begin with https:// (hint: plain http is for this host only, unless insecure_http is set)
+FILE:4:46: resource_server_introspection_failover_urls: [1] is not an absolute URL
+FILE:5:37: resource_server_introspection_rate: is not between 0.001 and 1e+06
+FILE:6:25: stale_if_error_seconds: is longer than an hour
+FILE:8:20: dpop_external_url: is not an absolute URL (hint: https://api.example.com)
+FILE:9:7: mtls: needs tls_certificate_file, or mtls_header (hint: Client-Cert, from a proxy in front)
+FILE:10:20: metadata_resource: is not in audience (hint: clients will get tokens for it)
+FILE:11:18: trusted_proxies: 0.0.0.0/0 is everybody: then anybody may say who asks for what (hint: name the proxies)
+FILE:11:18: trusted_proxies: "nobody" is neither an address nor a prefix (hint: such as 127.0.0.1 or 10.0.0.0/8)
+FILE:12:12: redis_url: needs shared_secret_file (hint: openssl rand -hex 32)
+FILE:14:13: read_scope: has no effect beside routes_file, where each route says what it demands
+FILE:15:38: authentication_server_exp_time_zone: is no time zone (hint: such as Europe/Berlin)
+FILE:16:9: verify: "bath" is none of introspection, jwt, either, both (hint: did you mean both?)
+FILE:17:8: realm: has characters outside of printable ASCII
+FILE:18:23: forward_auth_request: has no effect if mode is proxy
+$SNECK_IDLE_TIMEOUT_SECONDS is the text "soon", but should be a number of seconds (hint: such as 60)
 --jwt-profile "mine" is none of rfc9068, legacy
 resource_server_introspection_credentials is missing (hint: [CLIENT-ID, SECRET-FILE], or resource_server_auth_token_file; an authority that answers anybody tells everybody about tokens)
 audience is missing (hint: name this resource server as the authorization server does, or set dangerously_any_audience)
 metadata_authorization_servers is missing
-ROUTES:3:5: unknown key "scope" (hint: did you mean scopes?)
+ROUTES:3:5: routes[0].scope: is an unknown key (hint: did you mean scopes?)
 `
 	assert.Equal(t, want, strings.NewReplacer(file, "FILE", routes, "ROUTES").Replace(stderr.String()))
 }
@@ -237,7 +237,7 @@ dpop_nonce_key_file: /nowhere/nonce
 	require.NoError(t, err)
 	assert.False(t, asked.Load())
 	_, err = checkGuard(settings.Sources{File: "guard.yaml", Data: []byte(config + "realm: \"\\u00fc\"\n")})
-	require.EqualError(t, err, "guard.yaml:13:8: has characters outside of printable ASCII")
+	require.EqualError(t, err, "guard.yaml:13:8: realm: has characters outside of printable ASCII")
 
 	var schema map[string]any
 	require.NoError(t, json.Unmarshal(guardSchema(), &schema))
@@ -298,7 +298,7 @@ func TestGuardConfigIsBounded(t *testing.T) {
 
 	routes := writeFile(t, "routes.yaml", "routes:\n  - route: GET /songs\n    scope: [x]\n")
 	_, err = checkGuard(settings.Sources{File: "guard.yaml", Data: []byte(guardInOrder + "resource_server_auth_token: a\nrealm: \"\\u00fc\"\nroutes_file: " + routes + "\n")})
-	require.EqualError(t, err, "guard.yaml:5:8: has characters outside of printable ASCII\n"+routes+`:3:5: unknown key "scope" (hint: did you mean scopes?)`)
+	require.EqualError(t, err, "guard.yaml:5:8: realm: has characters outside of printable ASCII\n"+routes+`:3:5: routes[0].scope: is an unknown key (hint: did you mean scopes?)`)
 }
 
 // A file that the check takes is not refused at the start, nor does every
@@ -309,8 +309,8 @@ listen: nowhere
 health_listen: nowhere
 upstream_host: two words
 `)})
-	require.EqualError(t, err, `guard.yaml:4:29: the token has characters that no header can have (hint: is there a line end in it?)
-guard.yaml:5:9: "nowhere" is not an address (hint: host:port, such as 127.0.0.1:8081)
-guard.yaml:6:16: "nowhere" is not an address (hint: host:port, such as 127.0.0.1:8081)
-guard.yaml:7:16: "two words" is no host (hint: such as notes.example.com)`)
+	require.EqualError(t, err, `guard.yaml:4:29: resource_server_auth_token: the token has characters that no header can have (hint: is there a line end in it?)
+guard.yaml:5:9: listen: "nowhere" is not an address (hint: host:port, such as 127.0.0.1:8081)
+guard.yaml:6:16: health_listen: "nowhere" is not an address (hint: host:port, such as 127.0.0.1:8081)
+guard.yaml:7:16: upstream_host: "two words" is no host (hint: such as notes.example.com)`)
 }

@@ -71,7 +71,7 @@ func (b *guardBuilder) pair(certificate, key, setting string) *keyPair {
 		return p
 	}
 	if _, err := p.current(); err != nil {
-		b.wrong("and the key are not to be had: "+err.Error(), setting)
+		b.wrong("is not to be had with its key: "+err.Error(), setting)
 	}
 	return p
 }

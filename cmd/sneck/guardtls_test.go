@@ -131,13 +131,13 @@ func TestGuardTLS(t *testing.T) {
 func TestGuardSaysWhatIsWrongAboutTLS(t *testing.T) {
 	const pair = "tls_certificate_file: /nowhere/crt\ntls_key_file: /nowhere/key\n"
 	for name, tt := range map[string]struct{ lines, want string }{
-		"alone":                {"tls_certificate_file: /nowhere/crt\n", "guard.yaml:5:23: needs tls_key_file"},
-		"key alone":            {"tls_key_file: /nowhere/key\n", "guard.yaml:5:15: needs tls_certificate_file"},
+		"alone":                {"tls_certificate_file: /nowhere/crt\n", "guard.yaml:5:23: tls_certificate_file: needs tls_key_file"},
+		"key alone":            {"tls_key_file: /nowhere/key\n", "guard.yaml:5:15: tls_key_file: needs tls_certificate_file"},
 		"both":                 {pair, ""},
 		"bound":                {pair + "mtls: strict\n", ""},
-		"bound without":        {"mtls: strict\n", "guard.yaml:5:7: needs tls_certificate_file, or mtls_header (hint: Client-Cert, from a proxy in front)"},
-		"bound, and asked":     {pair + "mtls: strict\nmode: forward-auth\nforward_auth_request: path\ntrusted_proxies: [127.0.0.1]\n", "guard.yaml:7:7: needs mtls_header, as it is a proxy that asks (hint: Client-Cert)"},
-		"http for https":       {pair + "dpop: strict\ndpop_external_url: http://api.example\n", "guard.yaml:8:20: begins with http://, but clients use TLS (hint: https://)"},
+		"bound without":        {"mtls: strict\n", "guard.yaml:5:7: mtls: needs tls_certificate_file, or mtls_header (hint: Client-Cert, from a proxy in front)"},
+		"bound, and asked":     {pair + "mtls: strict\nmode: forward-auth\nforward_auth_request: path\ntrusted_proxies: [127.0.0.1]\n", "guard.yaml:7:7: mtls: needs mtls_header, as it is a proxy that asks (hint: Client-Cert)"},
+		"http for https":       {pair + "dpop: strict\ndpop_external_url: http://api.example\n", "guard.yaml:8:20: dpop_external_url: begins with http://, but clients use TLS (hint: https://)"},
 		"http before a proxy":  {pair + "dpop: strict\ndpop_external_url: http://api.example\ntrusted_proxies: [127.0.0.1]\n", ""},
 		"https as it ought be": {pair + "dpop: strict\ndpop_external_url: https://api.example\n", ""},
 	} {
@@ -158,7 +158,7 @@ func TestGuardSaysWhatIsWrongAboutTLS(t *testing.T) {
 	file := writeFile(t, "guard.yaml", guardInOrder+"resource_server_auth_token: a\n"+pair)
 	got := run(t.Context(), []string{"guard", "--config", file}, nil, nil, io.Discard, &stderr)
 	assert.Equal(t, exitUsage, got)
-	assert.Equal(t, file+":5:23: and the key are not to be had: open /nowhere/crt: no such file or directory\n", stderr.String())
+	assert.Equal(t, file+":5:23: tls_certificate_file: is not to be had with its key: open /nowhere/crt: no such file or directory\n", stderr.String())
 }
 
 // One connection is not enough to keep answers from ending: a client of HTTP/2

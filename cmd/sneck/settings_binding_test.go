@@ -229,15 +229,15 @@ func TestSettingsOfSignIn(t *testing.T) {
 func TestMistakesOfBindings(t *testing.T) {
 	short, two, none := writeFile(t, "short", "c2hvcnQ=\n"), writeFile(t, "two", "c2hvcnQ=\nc2hvcnR5\n"), writeFile(t, "none", "-\n")
 	for config, want := range map[string]string{
-		"mtls_header: Client-Cert": "9:14: has no effect without proxies that are trusted (hint: trusted_proxies)",
-		"mtls_roots_file: x":       "9:18: has no effect without the field that has the certificate (hint: mtls_header: Client-Cert)",
-		"mtls_url: https://x":      "9:11: has no effect without the field that has the certificate (hint: mtls_header: Client-Cert)",
-		"mtls_header: A\ntrusted_proxies: [10.0.0.1]\nmtls_url: http://x.example": `11:11: "http://x.example" is not https (hint: http is for loopback hosts only)`,
-		"mtls_header: A\ntrusted_proxies: [10.0.0.1]\nmtls_roots_file: " + none:   "11:18: there is no certificate in " + none + " (hint: PEM, -----BEGIN CERTIFICATE-----)",
-		"dpop_nonce_key_file: " + short:                                           "9:22: has 5 bytes, fewer than 32",
-		"dpop_nonce_key_file: " + two:                                             "9:22: has 2 keys in it, but one is used (hint: nonces of another are replaced by themselves)",
-		"password_peppers_file: " + short:                                         "9:24: a key has fewer than 16 bytes (hint: openssl rand -hex 32)",
-		"limits: {sign_in: {address: 5/d}}":                                       "9:29: is no rate (hint: 100/s, 10/m burst 60, or insecure-unlimited)",
+		"mtls_header: Client-Cert": "9:14: mtls_header: has no effect without proxies that are trusted (hint: trusted_proxies)",
+		"mtls_roots_file: x":       "9:18: mtls_roots_file: has no effect without the field that has the certificate (hint: mtls_header: Client-Cert)",
+		"mtls_url: https://x":      "9:11: mtls_url: has no effect without the field that has the certificate (hint: mtls_header: Client-Cert)",
+		"mtls_header: A\ntrusted_proxies: [10.0.0.1]\nmtls_url: http://x.example": `11:11: mtls_url: "http://x.example" is not https (hint: http is for loopback hosts only)`,
+		"mtls_header: A\ntrusted_proxies: [10.0.0.1]\nmtls_roots_file: " + none:   "11:18: mtls_roots_file: there is no certificate in " + none + " (hint: PEM, -----BEGIN CERTIFICATE-----)",
+		"dpop_nonce_key_file: " + short:                                           "9:22: dpop_nonce_key_file: has 5 bytes, fewer than 32",
+		"dpop_nonce_key_file: " + two:                                             "9:22: dpop_nonce_key_file: has 2 keys in it, but one is used (hint: nonces of another are replaced by themselves)",
+		"password_peppers_file: " + short:                                         "9:24: password_peppers_file: a key has fewer than 16 bytes (hint: openssl rand -hex 32)",
+		"limits: {sign_in: {address: 5/d}}":                                       "9:29: limits.sign_in.address: is no rate (hint: 100/s, 10/m burst 60, or insecure-unlimited)",
 		"dpop_nonce_key_file: /elsewhere\npassword_peppers_file: /elsewhere\nmtls_header: A\ntrusted_proxies: [10.0.0.1]\nmtls_roots_file: /elsewhere": "",
 	} {
 		file := writeFile(t, "sneck.yaml", "data: nowhere\n\n\n\n\n\n\n\n"+config+"\n")

@@ -23,7 +23,7 @@ func TestMistypedVariables(t *testing.T) {
 $SNECK_CLIENT_SECERT is not read (hint: did you mean $SNECK_CLIENT_SECRET?)
 $SNECK_LISTNE is not read (hint: did you mean $SNECK_LISTEN?)
 `
-	ofServe := want + "$SNECK_TOKEN_RATE is not a whole number from 1 to 9223372036854775807\n"
+	ofServe := want + "$SNECK_TOKEN_RATE is 0, but should be a whole number from 1 to 9223372036854775807\n"
 	server, guard := writeFile(t, "server.yaml", "data: nowhere\n"), writeFile(t, "guard.yaml", guardInOrder+"resource_server_auth_token: s3cret\n")
 	for line, want := range map[string]struct {
 		status      int

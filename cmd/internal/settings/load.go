@@ -79,7 +79,7 @@ func flagOf(s *Setting, flags map[string][]string) (name string, texts []string)
 func (l *Loaded) set(v reflect.Value, s *Setting, from string, texts []string) {
 	value, mistakes := s.read(from, texts)
 	for _, text := range mistakes {
-		l.mistakes = append(l.mistakes, fmt.Errorf("%s %s", from, text))
+		l.mistakes = append(l.mistakes, errors.New(from+text))
 	}
 	if len(mistakes) > 0 {
 		l.unread[s.Key] = true

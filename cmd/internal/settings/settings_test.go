@@ -148,22 +148,22 @@ func TestMistakes(t *testing.T) {
 		},
 	})
 	want := []string{
-		`f:1:15: is not a number of seconds from 1 to 3153600000`,
-		`f:2:1: key "max_age_seconds" is another name of what is there already (hint: life_seconds)`,
-		`f:4:1: unknown key "mod" (hint: did you mean mode?)`,
-		`f:6:11: unknown key "cleint" (hint: did you mean client?)`,
-		`f:7:11: id is missing`,
-		`--ttl "ever" is neither a number of seconds nor never`,
-		`$SNECK_EVERY is not a time such as 1m30s`,
-		`$SNECK_ON is text, but should be true or false`,
-		`$SNECK_PORT is not a whole number from 1 to 65535`,
-		`--port is text, but should be a whole number`,
-		`--ratio is not a number`,
+		`f:1:15: life_seconds: is 0, but should be a number of seconds from 1 to 3153600000`,
+		`f:2:1: max_age_seconds: is another name of what is there already (hint: life_seconds)`,
+		`f:4:1: mod: is an unknown key (hint: did you mean mode?)`,
+		`f:6:11: limits.token.cleint: is an unknown key (hint: did you mean client?)`,
+		`f:7:11: clients[0].id: is missing`,
+		`--ttl is the text "ever", but should be a number of seconds, or never`,
+		`$SNECK_EVERY is the text "soon", but should be a time (hint: such as 1m30s)`,
+		`$SNECK_ON is the text "perhaps", but should be true or false (hint: leave it out to have the default)`,
+		`$SNECK_PORT is 0, but should be a whole number from 1 to 65535`,
+		`--port is the text "x", but should be a whole number (hint: such as 60)`,
+		`--ratio is the text "1,5", but should be a number (hint: such as 0.5)`,
 		`--mode "strikt" is none of off, strict (hint: did you mean strict?)`,
-		`--levels slog: level string "LOUD": unknown name`,
+		`--levels[1] slog: level string "LOUD": unknown name`,
 		`$SNECK_SCOPES "read" is not NAME=TEXT (hint: such as read="Read your data"; several with ; between them)`,
-		`--scope key "a" is in line 1 already`,
-		`--limits-token-client is not a whole number from 1 to 9223372036854775807`,
+		`--scope.a is in line 1 already`,
+		`--limits-token-client is 0, but should be a whole number from 1 to 9223372036854775807`,
 		`$SNECK_CLIENTS has more than one line (hint: lists and mappings go in [ ] and { } there)`,
 	}
 	assert.Equal(t, want, strings.Split(err.Error(), "\n"))
@@ -176,7 +176,7 @@ func TestMistakes(t *testing.T) {
 	l.Wrong("ratio", "is odd")
 	l.Wrong("clients", "are none")
 	l.Missing("limits.token.client", "N")
-	want = append(append(append(want[:2:2], "f:3:9: is taken"), want[2:]...), "$SNECK_NAMES has 1 names", "level is odd (hint: leave it out)",
+	want = append(append(append(want[:2:2], "f:3:9: listen: is taken"), want[2:]...), "$SNECK_NAMES has 1 names", "level is odd (hint: leave it out)",
 		"level is missing (hint: --level N, $SNECK_LEVEL, or level: in the file of --config)")
 	assert.Equal(t, want, strings.Split(l.Err().Error(), "\n"))
 	assert.Panics(t, func() { l.Wrong("colour", "is unknown") })

@@ -13,38 +13,39 @@ import (
 )
 
 // read returns the value that texts of the environment or the command line
-// stand for, or what is wrong with them. They are read as a file is, with the
+// stand for, or what is wrong with them, to go on after the name. They are read as a file is, with the
 // quotes and brackets that people leave out there.
 func (s *Setting) read(from string, texts []string) (reflect.Value, []string) {
 	document, err := s.document(texts)
 	if err != nil {
-		return reflect.Value{}, []string{err.Error()}
+		return reflect.Value{}, []string{" " + err.Error()}
 	}
 	into := reflect.New(reflect.StructOf([]reflect.StructField{{Name: "Value", Type: s.field.Type, Tag: s.field.Tag}}))
 	if _, err := yaml.Decode(from, []byte(document), into.Interface()); err != nil {
-		return reflect.Value{}, textsOf(err)
+		return reflect.Value{}, s.textsOf(err)
 	}
 	return into.Elem().Field(0), nil
 }
 
 // textsOf returns what mistakes say, without a line and a column, of which
-// there are none here.
-func textsOf(err error) []string {
+// there are none here, and with what their keys have behind that of the setting:
+// "[0].id is missing" goes on after the name of a variable.
+func (s *Setting) textsOf(err error) []string {
 	var texts []string
 	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
 		var mistake *yaml.Mistake
 		if !errors.As(e, &mistake) {
-			texts = append(texts, e.Error())
+			texts = append(texts, " "+e.Error())
 			continue
 		}
-		texts = append(texts, mistake.Text)
+		_, below, _ := strings.Cut(mistake.Key, s.name())
+		texts = append(texts, below+" "+mistake.Text)
 	}
 	return texts
 }
 
 // document returns the file that says the same as the texts.
 func (s *Setting) document(texts []string) (string, error) {
-	name, _, _ := strings.Cut(s.field.Tag.Get("yaml"), ",")
 	t := s.field.Type
 	var value string
 	var err error
@@ -68,7 +69,13 @@ func (s *Setting) document(texts []string) (string, error) {
 			err = errors.New("has more than one line (hint: lists and mappings go in [ ] and { } there)")
 		}
 	}
-	return name + ": " + value, err
+	return s.name() + ": " + value, err
+}
+
+// name is the last part of the key.
+func (s *Setting) name() string {
+	name, _, _ := strings.Cut(s.field.Tag.Get("yaml"), ",")
+	return name
 }
 
 func isScalar(t reflect.Type) bool {
