@@ -212,6 +212,11 @@ func (c *Cache) fly(t tag, f *flight, token string, since int64, known bool) {
 	f.verdict, f.err = c.ask(ctx, t, token, since)
 	if room := c.flights.land(f); room && f.err == nil {
 		c.keep(t, f.verdict, token)
+		// A later answer replaces an earlier one where it finds it. If it came
+		// first and there was no room for it, it found nothing.
+		if later := c.flights.overtaken(f); later != nil {
+			c.keep(t, later, token)
+		}
 	}
 }
 
@@ -317,12 +322,14 @@ func (c *Cache) keep(t tag, v *verdict, token string) {
 		c.keepRefusal(t, v)
 		return
 	}
-	if v.hard <= 0 {
-		return
+	if v.hard > 0 {
+		c.active.put(t, v)
 	}
-	c.active.put(t, v)
 	if e := c.inactive.get(t, v.asked.mono); e != nil {
 		e.replace(v)
+	}
+	if v.hard <= 0 {
+		return
 	}
 	c.toShared(token, v)
 }

@@ -226,6 +226,68 @@ func TestRefusedThenActiveThenEvicted(t *testing.T) {
 	})
 }
 
+// Two questions about one token are under way, and the earlier one is answered
+// last. What the later one was told counts, even where there was no room to
+// remember it.
+func TestLateAnswerToAnEarlierQuestion(t *testing.T) {
+	for name, test := range map[string]struct {
+		first, second bool // whether the token is active
+		room          int  // bytes of its claims
+		notKept       bool // as TTLFor says so
+		want          string
+	}{
+		"refused late, no room":  {false, true, 1 << 20, false, "sub-late"},
+		"refused late, not kept": {false, true, 0, true, "sub-late"},
+		"refused late":           {false, true, 0, false, "sub-late"},
+		"active late":            {true, false, 0, false, "invalid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newAuthority("late")
+				late := a.tokens["late"]
+				late.RawClaims = make([]byte, test.room)
+				is := func(active bool, delay time.Duration) {
+					a.set(func(a *authority) {
+						a.delay, a.tokens = delay, nil
+						if active {
+							a.tokens = map[string]*sneck.Token{"late": late}
+						}
+					})
+				}
+				cfg := cache.Config{Verifier: a, TTL: time.Minute, InactiveTTL: 20 * time.Second, MaxBytes: 64 << 10}
+				if test.notKept {
+					cfg.TTLFor = func(*sneck.Token) time.Duration { return 0 }
+				}
+				c := open(t, cfg)
+				is(test.first, 2*time.Second)
+				go ask(c, t.Context(), "late")
+				time.Sleep(time.Second)
+				is(test.second, 0)
+				ask(c, sneck.WithMaxStaleness(t.Context(), 0), "late")
+				time.Sleep(2 * time.Second) // the first is answered, too
+				assert.Equal(t, test.want, ask(c, t.Context(), "late"))
+			})
+		})
+	}
+}
+
+// A refusal that was remembered before is void when the token is active, though
+// that is not to be remembered.
+func TestRefusedThenActiveAndNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthority("late")
+		tokens := a.tokens
+		a.set(func(a *authority) { a.tokens = nil })
+		c := open(t, cache.Config{Verifier: a, TTL: time.Minute, TTLFor: func(*sneck.Token) time.Duration { return 0 }})
+		require.Equal(t, "invalid", ask(c, t.Context(), "late"))
+		time.Sleep(time.Second)
+		a.set(func(a *authority) { a.tokens = tokens })
+		require.Equal(t, "sub-late", ask(c, sneck.WithMaxStaleness(t.Context(), 0), "late"))
+		synctest.Wait()
+		assert.Equal(t, "sub-late", ask(c, t.Context(), "late"))
+	})
+}
+
 func TestErrorsAreNeverRemembered(t *testing.T) {
 	for _, err := range []error{errors.New("timeout"), &sneck.UnavailableError{Err: errors.New("503")}, sneck.ErrUnrecognized} {
 		a := newAuthority("good")

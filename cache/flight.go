@@ -15,6 +15,15 @@ type flight struct {
 	landed  chan struct{} // closed when the fields below are set
 	verdict *verdict
 	err     error
+
+	overlap *overlap // with other questions about the same token, or nil
+}
+
+// An overlap is what questions about one token share that are under way at the
+// same time: those about older answers were not recent enough for somebody.
+// They may be answered in any order.
+type overlap struct {
+	latest *verdict // the answer to the last of those that are answered
 }
 
 // flights holds the questions under way. A landed flight stays until its
@@ -70,6 +79,12 @@ func (fs *flights) join(ctx context.Context, timeout time.Duration, t tag, but *
 		return nil, false
 	}
 	f = &flight{asked: now.mono, landed: make(chan struct{})}
+	if before := fs.byTag[t]; before != nil {
+		if before.overlap == nil {
+			before.overlap = &overlap{}
+		}
+		f.overlap = before.overlap
+	}
 	f.ctx, f.cancel = context.WithTimeout(ctx, timeout)
 	fs.byTag[t] = f
 	fs.flying++
@@ -84,7 +99,21 @@ func (fs *flights) land(f *flight) bool {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.flying--
+	if o := f.overlap; o != nil && f.err == nil && (o.latest == nil || o.latest.asked.mono < f.verdict.asked.mono) {
+		o.latest = f.verdict
+	}
 	return len(fs.byTag)-fs.flying <= maxLanded
+}
+
+// overtaken returns the answer to a question that was asked after that of a
+// flight that has landed, and answered by now; nil if there is none.
+func (fs *flights) overtaken(f *flight) *verdict {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f.overlap == nil || f.overlap.latest == nil || f.overlap.latest.asked.mono <= f.verdict.asked.mono {
+		return nil
+	}
+	return f.overlap.latest
 }
 
 func (f *flight) hasLanded() bool {
