@@ -1,11 +1,14 @@
 package sqlite_test
 
 import (
+	"bufio"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	osexec "os/exec"
 	"path/filepath"
 	"regexp"
 	"sync"
@@ -131,6 +134,69 @@ func TestOpenRefuses(t *testing.T) {
 		require.NoError(t, db.Close())
 		_, err = sqlite.Open(t.Context(), path)
 		require.ErrorContains(t, err, name)
+	}
+}
+
+// lockElsewhere has another process lock the file until the test ends: what this
+// one does with it would end its own locks.
+func lockElsewhere(t *testing.T, path, script string) {
+	t.Helper()
+	cmd := osexec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHelperLocks$")
+	cmd.Env = append(os.Environ(), "SNECK_TEST_LOCK_FILE="+path, "SNECK_TEST_LOCK_SCRIPT="+script)
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _, _ = in.Close(), cmd.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "locked\n", line)
+}
+
+// TestHelperLocks is the other process.
+func TestHelperLocks(t *testing.T) {
+	path := os.Getenv("SNECK_TEST_LOCK_FILE")
+	if path == "" {
+		t.Skip("is run by others")
+	}
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	c, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	_, err = c.ExecContext(t.Context(), os.Getenv("SNECK_TEST_LOCK_SCRIPT"))
+	require.NoError(t, err)
+	fmt.Println("locked")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// A file that another process keeps for itself is waited for, but not for ever.
+func TestOpenWhileLocked(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"exclusive": "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS x (a)",
+		"writing":   "BEGIN IMMEDIATE",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := file(t)
+			open(t, path).Close()
+			lockElsewhere(t, path, script)
+
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			_, err := sqlite.Open(ctx, path)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Less(t, time.Since(began), 9*time.Second, "the context ends it")
+
+			began = time.Now()
+			_, err = sqlite.Open(t.Context(), path)
+			require.Error(t, err)
+			assert.Regexp(t, "^sqlite: open "+regexp.QuoteMeta(path)+`: another process has locked it for \d+s: .*database is locked.* \(hint: wait for that process or end it; fuser \S+ names it\)$`, err.Error())
+			assert.GreaterOrEqual(t, time.Since(began), 10*time.Second)
+			assert.Less(t, time.Since(began), 40*time.Second, "about ten, and more on a busy machine")
+		})
 	}
 }
 

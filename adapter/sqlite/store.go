@@ -52,21 +52,38 @@ var (
 // ErrClosed means that the store was closed.
 var ErrClosed = errors.New("sqlite: the store is closed")
 
+const (
+	// openWait is how long Open waits for a file that another process has
+	// locked, in tries of openTry, between which it looks at its context.
+	openWait = 10 * time.Second
+	openTry  = 500 * time.Millisecond
+	// patient has a statement wait for longer, once the file is open.
+	patient = "PRAGMA busy_timeout = 10000"
+)
+
 // Open opens the file, or creates it with mode 0600, and brings its tables up
 // to date. Close the store when it is no longer needed.
+//
+// While another process has locked the file, such as one that brings its tables
+// up to date, Open waits, until ctx is done and for about ten seconds at most.
 func Open(ctx context.Context, path string) (*Store, error) {
+	began := time.Now()
 	s, err := open(ctx, path)
-	// SQLite does not wait while another process turns a new file into one
-	// with a WAL, or takes the WAL of one that it closes.
-	for wait := time.Millisecond; isBusy(err) && wait < 2*time.Second; wait *= 2 {
+	// SQLite does not wait itself while another process turns a new file into
+	// one with a WAL, or takes the WAL of one that it closes.
+	for pause := time.Millisecond; isBusy(err) && time.Since(began) < openWait; pause = min(2*pause, openTry) {
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(wait):
+			return nil, fmt.Errorf("sqlite: open %s: another process has locked it: %w", path, ctx.Err())
+		case <-time.After(pause):
 			s, err = open(ctx, path)
 		}
 	}
-	if err != nil {
+	switch {
+	case isBusy(err):
+		return nil, fmt.Errorf("sqlite: open %s: another process has locked it for %v: %w (hint: wait for that process or end it; fuser %s names it)",
+			path, time.Since(began).Round(time.Second), err, path)
+	case err != nil:
 		return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
 	}
 	return s, nil
@@ -104,11 +121,17 @@ func open(ctx context.Context, path string) (_ *Store, err error) {
 	if err := migrate(ctx, c); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
+	if err := c.script(ctx, patient); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
 	s.writer = newWriter(c)
 	for range n {
 		reader, err := connect(dsn(path, "query_only(1)"))
 		if err != nil {
 			return nil, err
+		}
+		if err := reader.script(ctx, patient); err != nil {
+			return nil, errors.Join(err, reader.close())
 		}
 		s.readers <- reader
 		s.opened++
@@ -148,7 +171,7 @@ func (s *Store) alive(ctx context.Context) error {
 
 // dsn names the file such that nothing in its path is taken for an option.
 func dsn(path string, pragmas ...string) string {
-	options := url.Values{"_pragma": append([]string{"busy_timeout(10000)"}, pragmas...)}
+	options := url.Values{"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", openTry.Milliseconds())}, pragmas...)}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options.Encode()
 }
 
