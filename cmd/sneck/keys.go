@@ -62,6 +62,15 @@ func (f *ringFlags) open(ctx context.Context, con *console, create bool, algorit
 	return store, ring, nil
 }
 
+// with calls do with the key ring of the database.
+func (f *ringFlags) with(ctx context.Context, con *console, create bool, algorithm string, do func(*authserver.KeyRing) error) error {
+	store, ring, err := f.open(ctx, con, create, algorithm)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(ring), store.Close())
+}
+
 // record adds an event to the audit log, if there is one.
 func (f *ringFlags) record(ctx context.Context, e authserver.Event) error {
 	log, err := f.auditFlags.open()
@@ -95,12 +104,11 @@ Example:
 
 // Run prints the keys.
 func (c *listKeysCommand) Run(ctx context.Context, con *console) error {
-	store, ring, err := c.open(ctx, con, false, "")
-	if err != nil {
+	var keys []authserver.RingKey
+	err := c.with(ctx, con, false, "", func(ring *authserver.KeyRing) (err error) {
+		keys, err = ring.List(ctx)
 		return err
-	}
-	defer store.Close()
-	keys, err := ring.List(ctx)
+	})
 	if err != nil {
 		return err
 	}

@@ -37,20 +37,16 @@ func (c *rotateKeyCommand) Run(ctx context.Context, con *console) error {
 }
 
 func (f *ringFlags) rotate(ctx context.Context, con *console, key *authserver.SigningKey, algorithm string) error {
-	store, ring, err := f.open(ctx, con, true, algorithm)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	added, err := ring.Rotate(ctx, key)
-	if err != nil {
-		return err
-	}
-	record := admin.KeyOf(added, time.Now())
-	return errors.Join(
-		f.record(ctx, authserver.Event{Kind: authserver.EventKeyAdded, Reason: added.ID}),
-		writeDone(con, f.JSON, record, fmt.Sprintf("added key %s (%s), which signs from %s", printable(record.ID), record.Algorithm, utc(record.Signs))),
-		store.Close())
+	return f.with(ctx, con, true, algorithm, func(ring *authserver.KeyRing) error {
+		added, err := ring.Rotate(ctx, key)
+		if err != nil {
+			return err
+		}
+		record := admin.KeyOf(added, time.Now())
+		return errors.Join(
+			f.record(ctx, authserver.Event{Kind: authserver.EventKeyAdded, Reason: added.ID}),
+			writeDone(con, f.JSON, record, fmt.Sprintf("added key %s (%s), which signs from %s", printable(record.ID), record.Algorithm, utc(record.Signs))))
+	})
 }
 
 // An addKeyCommand is "sneck keys add".
@@ -106,11 +102,10 @@ Example:
 
 // Run retires the key.
 func (c *retireKeyCommand) Run(ctx context.Context, con *console) error {
-	store, ring, err := c.open(ctx, con, false, "")
-	if err != nil {
-		return err
-	}
-	defer store.Close()
+	return c.with(ctx, con, false, "", func(ring *authserver.KeyRing) error { return c.retire(ctx, con, ring) })
+}
+
+func (c *retireKeyCommand) retire(ctx context.Context, con *console, ring *authserver.KeyRing) error {
 	keys, err := ring.List(ctx)
 	if err != nil {
 		return err
@@ -133,6 +128,5 @@ func (c *retireKeyCommand) Run(ctx context.Context, con *console) error {
 	return errors.Join(
 		c.record(ctx, authserver.Event{Kind: authserver.EventKeyRetired, Reason: c.ID}),
 		writeDone(con, c.JSON, map[string]string{"kid": c.ID, "state": "gone"},
-			fmt.Sprintf("retired key %s, and all tokens that it signed", printable(c.ID))),
-		store.Close())
+			fmt.Sprintf("retired key %s, and all tokens that it signed", printable(c.ID))))
 }
