@@ -119,7 +119,8 @@ type Client struct {
 	// asks for less or for other Resources. If empty, it is Config.Audience.
 	Audience []string
 	// Resources lists what, besides its Audience, the client may ask for with
-	// the "resource" parameter (RFC 8707).
+	// the "resource" parameter (RFC 8707). What is taken out of both is left
+	// out when a token is refreshed, and if nothing else is left, that is refused.
 	Resources []string
 	// Introspect allows the client to introspect tokens whose audience is its
 	// ID or is in Serves.
@@ -253,6 +254,11 @@ func isVSCHAR(s string) bool {
 		}
 	}
 	return true
+}
+
+// registeredFor reports whether the client's own record has the audience.
+func (c *Client) registeredFor(audience string) bool {
+	return slices.Contains(c.Audience, audience) || slices.Contains(c.Resources, audience)
 }
 
 // validResource reports whether s is an absolute URI without a fragment (RFC

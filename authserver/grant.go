@@ -82,6 +82,9 @@ type Issue struct {
 	keep string
 	// generation counts the rotations of a refresh token.
 	generation int
+	// registered is what of the audience of a refresh token its client was
+	// registered for before.
+	registered []string
 	// taken is called if a key that is to be written is taken, other than by
 	// bad luck, before the next attempt; or nil.
 	taken func(ctx context.Context) error

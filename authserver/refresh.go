@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/sneckauth/sneck/scopes"
@@ -49,6 +50,9 @@ type refreshExtra struct {
 	// nothing else to authenticate by (RFC 9449, section 5; RFC 8705, section
 	// 4).
 	Bound confirmation `json:"cnf,omitzero"`
+	// Registered is what of the audience the client was registered for when the
+	// token, or one before it, was issued.
+	Registered []string `json:"registered,omitempty"`
 }
 
 // refreshes reports whether the client gets refresh tokens.
@@ -78,6 +82,11 @@ func (s *Server) refreshRecord(now time.Time, request *GrantRequest, issue *Issu
 		r.Expires = now.Add(idle)
 	}
 	extra := refreshExtra{Claims: issue.Claims, Generation: issue.generation}
+	for _, aud := range r.Audience {
+		if contains(issue.registered, aud) || request.Client.registeredFor(aud) {
+			extra.Registered = append(extra.Registered, aud)
+		}
+	}
 	if request.Client.Public() {
 		extra.Bound = request.proved
 	}
@@ -125,7 +134,7 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	if record.ExpiredAt(now) {
 		return nil, invalidGrant(ErrExpired)
 	}
-	granted, audience, err := s.narrow(ctx, r, record)
+	granted, audience, err := s.narrow(ctx, r, record, extra.Registered)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +142,7 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 		Subject: record.Subject, Scopes: granted, Audience: audience, Claims: extra.Claims, Family: record.Family,
 		Refresh: true, RefreshScopes: record.Scopes, RefreshAudience: record.Audience,
 		Spend:  &Spend{Key: record.Key, Grace: s.config.RefreshGrace},
-		Reused: r.refreshReused,
+		Reused: r.refreshReused, registered: extra.Registered,
 	}
 	if extra.Until != 0 {
 		issue.RefreshUntil = time.UnixMicro(extra.Until)
@@ -203,15 +212,19 @@ func (s *Server) present(ctx context.Context, client *Client, value string, kind
 }
 
 // narrow decides over scopes and audience of a new access token: no more than
-// the refresh token has, and no scopes that the client may not have any more.
+// the refresh token has, and nothing that the client may not have any more.
 // Refusing leaves the refresh token as it is.
-func (s *Server) narrow(ctx context.Context, r *GrantRequest, record Record) (scopes.Set, []string, error) {
-	audience, err := choose(r.Form.Resources(), func(resource string) bool { return contains(record.Audience, resource) })
+func (s *Server) narrow(ctx context.Context, r *GrantRequest, record Record, registered []string) (scopes.Set, []string, error) {
+	left, err := s.remaining(r.Client, record.Audience, registered)
+	if err != nil {
+		return nil, nil, err
+	}
+	audience, err := choose(r.Form.Resources(), func(resource string) bool { return contains(left, resource) })
 	if err != nil {
 		return nil, nil, err
 	}
 	if audience == nil {
-		audience = record.Audience
+		audience = left
 	}
 	asked, err := scopes.Parse(r.Form.Get("scope"))
 	if err != nil {
@@ -237,6 +250,19 @@ func (s *Server) narrow(ctx context.Context, r *GrantRequest, record Record) (sc
 		granted = scopes.Set{}
 	}
 	return granted, audience, nil
+}
+
+// remaining returns an audience without that for which the client was registered
+// and is no longer. What it had otherwise stays: what a grant of its own has
+// decided, and what was the server's default, whose change is to sign nobody out.
+func (s *Server) remaining(c *Client, audience, registered []string) ([]string, error) {
+	left := slices.DeleteFunc(slices.Clone(audience), func(aud string) bool {
+		return contains(registered, aud) && !c.registeredFor(aud) && !contains(s.standardAudience(c), aud)
+	})
+	if len(left) == 0 && len(audience) > 0 {
+		return nil, &Error{Code: codeInvalidTarget, Description: "the client may ask for none of these resources any more"}
+	}
+	return left, nil
 }
 
 // refreshReused is called when a spent refresh token is presented.

@@ -2,6 +2,7 @@ package authserver_test
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -391,4 +392,129 @@ func settingRefreshStore(t *testing.T) {
 	}
 	store.failing = nil
 	w.pair(t, refresh(next.Refresh), as("web")...)
+}
+
+// What is taken out of a client's record ends with the next refresh, and only
+// that: not what a grant of one's own has decided, nor the server's default.
+func TestRefreshLeavesOutWhatIsNoLongerRegistered(t *testing.T) {
+	const other, elsewhere, custom = "https://b.example.com", "https://elsewhere.example.com", "urn:example:grant"
+	none := refusal(400, "invalid_target", "the client may ask for none of these resources any more")
+	for name, test := range map[string]struct {
+		audience, resources []string // as registered
+		grant               string   // form that gets the first pair; a code if empty
+		first               []string // audience of the first token
+		change              func(*authserver.Client)
+		more                []string // of the refresh
+		want                []string
+		refused             reply
+	}{
+		"all is left": {
+			[]string{api, other}, nil, "", []string{api, other},
+			func(c *authserver.Client) { c.Audience, c.Resources = []string{other}, []string{api} }, nil, []string{api, other}, reply{},
+		},
+		"one of two is taken": {
+			[]string{api, other}, nil, "", []string{api, other},
+			func(c *authserver.Client) { c.Audience = []string{api} }, nil, []string{api}, reply{},
+		},
+		"what is taken is asked for": {
+			[]string{api, other}, nil, "", []string{api, other},
+			func(c *authserver.Client) { c.Audience = []string{api} }, []string{"resource", other}, nil,
+			refusal(400, "invalid_target", "the client may not ask for this resource"),
+		},
+		"the only one is taken": {
+			[]string{api}, []string{other}, "resource=" + url.QueryEscape(other), []string{other},
+			func(c *authserver.Client) { c.Resources = nil }, nil, nil, none,
+		},
+		"it is the default anyhow": {
+			[]string{elsewhere}, nil, "", []string{elsewhere},
+			func(c *authserver.Client) { c.Audience = nil }, nil, []string{elsewhere}, reply{},
+		},
+		"it was the default": {
+			nil, nil, "", []string{elsewhere},
+			func(c *authserver.Client) { c.Audience = []string{api} }, nil, []string{elsewhere}, reply{},
+		},
+		"a grant has decided it": {
+			[]string{api}, nil, "audience=https://c.example.com", []string{"https://c.example.com"},
+			func(c *authserver.Client) { c.Audience = []string{other} }, nil, []string{"https://c.example.com"}, reply{},
+		},
+	} {
+		for _, keep := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, kept %v", name, keep), func(t *testing.T) {
+				w := newCodeWorld(t, func(c *authserver.Config) {
+					c.Audience = []string{elsewhere}
+					c.RotateRefreshToken = func(context.Context, authserver.Record) bool { return !keep }
+					c.Grants = []authserver.Grant{authserver.AuthorizationCode(), authserver.RefreshToken(), {
+						Type: custom,
+						Handle: func(_ context.Context, r *authserver.GrantRequest) (*authserver.Issue, error) {
+							issue := &authserver.Issue{Subject: "user-1", Scopes: scopes.Set{"read"}, Refresh: true}
+							if audience := r.Form.Get("audience"); audience != "" {
+								issue.Audience = []string{audience}
+							}
+							return issue, nil
+						},
+					}}
+				})
+				change := func(f func(*authserver.Client)) {
+					c, err := w.memory.Client(t.Context(), "web")
+					require.NoError(t, err)
+					changed := *c
+					f(&changed)
+					require.NoError(t, w.memory.PutClient(t.Context(), &changed))
+				}
+				audience := func(p pair) []string {
+					token, err := w.Verify(t.Context(), p.Access)
+					require.NoError(t, err)
+					return token.Audience
+				}
+				change(func(c *authserver.Client) {
+					c.Audience, c.Resources, c.Grants = test.audience, test.resources, append(c.Grants, custom)
+				})
+				var p pair
+				if test.grant == "" {
+					p = w.login(t, "web")
+				} else {
+					p = w.pair(t, "grant_type="+custom+"&"+test.grant, as("web")...)
+				}
+				require.Equal(t, test.first, audience(p))
+
+				change(test.change)
+				for range 2 { // it stays so with the successors
+					if test.want == nil {
+						assert.Equal(t, test.refused, w.post("/token", refresh(p.Refresh, test.more...), as("web")...))
+						continue
+					}
+					next := w.pair(t, refresh(p.Refresh, test.more...), as("web")...)
+					assert.Equal(t, test.want, audience(next))
+					if !keep {
+						assert.NotEqual(t, p.Refresh, next.Refresh)
+					}
+					p = next
+				}
+				// The token itself has what was approved: given back is given back.
+				change(func(c *authserver.Client) { c.Audience, c.Resources = test.audience, test.resources })
+				assert.Equal(t, test.first, audience(w.pair(t, refresh(p.Refresh), as("web")...)))
+			})
+		}
+	}
+}
+
+// Another default of the server signs nobody out.
+func TestRefreshOutlivesTheDefaultAudience(t *testing.T) {
+	w := newCodeWorld(t, func(c *authserver.Config) { c.Audience = []string{api} })
+	c, err := w.memory.Client(t.Context(), "web")
+	require.NoError(t, err)
+	changed := *c
+	changed.Audience = nil
+	require.NoError(t, w.memory.PutClient(t.Context(), &changed))
+	p := w.login(t, "web")
+
+	later, err := authserver.New(authserver.Config{
+		Issuer: issuer, Store: w.memory, Clients: w.memory, Audience: []string{"https://new.example.com"}, Now: func() time.Time { return w.now },
+		Scopes: scopes.Static{List: []scopes.Described{{Name: "read"}, {Name: "write"}}},
+	})
+	require.NoError(t, err)
+	w.Server = later
+	token, err := w.Verify(t.Context(), w.pair(t, refresh(p.Refresh), as("web")...).Access)
+	require.NoError(t, err)
+	assert.Equal(t, []string{api}, token.Audience)
 }

@@ -77,10 +77,7 @@ func (s *Server) observeIssue(ctx context.Context, grantType string, r *GrantReq
 // audience returns who a token is meant for: the resources that were asked
 // for, as far as the client may (RFC 8707), or else the default.
 func (s *Server) audience(client *Client, resources []string) ([]string, error) {
-	standard := client.Audience
-	if len(standard) == 0 {
-		standard = s.config.Audience
-	}
+	standard := s.standardAudience(client)
 	asked, err := choose(resources, func(resource string) bool {
 		return slices.Contains(standard, resource) || slices.Contains(client.Resources, resource)
 	})
@@ -94,6 +91,15 @@ func (s *Server) audience(client *Client, resources []string) ([]string, error) 
 		}
 	}
 	return standard, nil
+}
+
+// standardAudience returns who the client's tokens are meant for if nothing is
+// asked for.
+func (s *Server) standardAudience(client *Client) []string {
+	if len(client.Audience) > 0 {
+		return client.Audience
+	}
+	return s.config.Audience
 }
 
 // choose returns the resources that were asked for, each once, or an error if
