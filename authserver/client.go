@@ -261,6 +261,11 @@ func (c *Client) registeredFor(audience string) bool {
 	return slices.Contains(c.Audience, audience) || slices.Contains(c.Resources, audience)
 }
 
+// registered returns what of an audience the client's own record has.
+func (c *Client) registered(audience []string) []string {
+	return slices.DeleteFunc(slices.Clone(audience), func(aud string) bool { return !c.registeredFor(aud) })
+}
+
 // validResource reports whether s is an absolute URI without a fragment (RFC
 // 8707, section 2).
 func validResource(s string) bool {

@@ -20,6 +20,8 @@ type codeExtra struct {
 	// (RFC 9449, section 10).
 	Key    string          `json:"dpop_jkt,omitempty"`
 	Claims json.RawMessage `json:"claims,omitempty"`
+	// Registered is as that of a refreshExtra.
+	Registered []string `json:"registered,omitempty"`
 }
 
 // issueCode issues an authorization code for what was approved.
@@ -35,6 +37,7 @@ func (s *Server) issueCode(ctx context.Context, a *AuthorizationRequest, approva
 	}
 	record.Extra, err = json.Marshal(codeExtra{
 		RedirectURI: a.RedirectURI, Named: a.named, Challenge: a.challenge, Key: a.Form.Get("dpop_jkt"), Claims: claims,
+		Registered: a.Client.registered(a.Audience),
 	})
 	if err != nil {
 		return "", err
@@ -145,7 +148,7 @@ func handleCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	return &Issue{
 		Subject: record.Subject, Scopes: record.Scopes, Audience: audience, Claims: extra.Claims, Family: record.Family,
 		Refresh: true, RefreshAudience: record.Audience,
-		Spend: &Spend{Key: record.Key}, Reused: r.reused,
+		Spend: &Spend{Key: record.Key}, Reused: r.reused, registered: extra.Registered,
 	}, nil
 }
 

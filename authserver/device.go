@@ -143,6 +143,8 @@ func decisionKey(device Key) Key { return KeyOf("decision about " + hex.EncodeTo
 type decision struct {
 	Denied bool            `json:"denied,omitempty"`
 	Claims json.RawMessage `json:"claims,omitempty"`
+	// Registered is as that of a refreshExtra.
+	Registered []string `json:"registered,omitempty"`
 }
 
 // DeviceCode is the grant of a device that waits for a user to decide on
@@ -194,7 +196,7 @@ func handleDeviceCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	}
 	return &Issue{
 		Subject: decided.Subject, Scopes: decided.Scopes, Audience: decided.Audience, Claims: d.Claims, Family: record.Family,
-		Refresh: true, Spend: &Spend{Key: record.Key}, Reused: r.reused,
+		Refresh: true, Spend: &Spend{Key: record.Key}, Reused: r.reused, registered: d.Registered,
 	}, nil
 }
 

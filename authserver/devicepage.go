@@ -93,7 +93,7 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, a *Authorization
 		Key: decisionKey(device), Kind: kindDecision, Family: user.Family, Client: user.Client, Scopes: user.Scopes,
 		Audience: user.Audience, Issued: s.config.Now(), Expires: user.Expires,
 	}
-	d := decision{Denied: denied}
+	d := decision{Denied: denied, Registered: a.Client.registered(user.Audience)}
 	if err == nil && !denied {
 		d.Claims, err = s.accept(r.Context(), a, approval, &out)
 		d.Denied = errors.Is(err, ErrAccessDenied)

@@ -518,3 +518,28 @@ func TestRefreshOutlivesTheDefaultAudience(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{api}, token.Audience)
 }
+
+// What is taken between the approval and the first token counts as well.
+func TestRefreshKnowsWhatWasRegisteredAtTheApproval(t *testing.T) {
+	w := newDeviceWorld(t)
+	taken := func(client string) {
+		c, err := w.memory.Client(t.Context(), client)
+		require.NoError(t, err)
+		changed := *c
+		changed.Audience, changed.Resources = []string{"https://c.example.com"}, nil
+		require.NoError(t, w.memory.PutClient(t.Context(), &changed))
+	}
+	none := refusal(400, "invalid_target", "the client may ask for none of these resources any more")
+
+	code := w.code(t, "web")
+	taken("web")
+	p := w.pair(t, exchange(code), as("web")...)
+	assert.Equal(t, none, w.post("/token", refresh(p.Refresh), as("web")...))
+
+	d := w.device(t)
+	w.decide(d.UserCode, "approve=1")
+	taken("tv")
+	got := w.poll(d)
+	require.NoError(t, unmarshal(got.body, &p), got.body)
+	assert.Equal(t, none, w.post("/token", refresh(p.Refresh, "client_id", "tv")))
+}
