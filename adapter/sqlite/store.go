@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"runtime"
@@ -98,12 +99,7 @@ func open(ctx context.Context, path string) (_ *Store, err error) {
 	if path == "" || path == ":memory:" {
 		return nil, errors.New("not a file (hint: authserver.NewMemory keeps everything in memory)")
 	}
-	// SQLite gives its other files the mode of this one.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Close(); err != nil {
+	if err := create(path); err != nil {
 		return nil, err
 	}
 
@@ -137,6 +133,26 @@ func open(ctx context.Context, path string) (_ *Store, err error) {
 		s.opened++
 	}
 	return s, nil
+}
+
+// creating is held by who creates a file.
+var creating sync.Mutex
+
+// create makes the file unless it is there. SQLite gives its other files the mode
+// of this one. A file that is there is left alone: who closes a file ends all
+// locks that the process has on it, those of another Store included (POSIX,
+// close), and then other processes take it for one that nobody uses.
+func create(path string) error {
+	creating.Lock()
+	defer creating.Unlock()
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // read runs f with a connection to read from. There is one for as many
