@@ -112,6 +112,7 @@ func (o *Operations) Accounts(ctx context.Context, text, after string, limit int
 }
 
 // CreateAccount makes an account. A password that is made up is in the result.
+// It returns ErrTakenBack if the account is not on record.
 func (o *Operations) CreateAccount(ctx context.Context, n NewAccount) (*Account, error) {
 	accounts, err := o.accounts()
 	if err != nil {
@@ -129,15 +130,22 @@ func (o *Operations) CreateAccount(ctx context.Context, n NewAccount) (*Account,
 	if err != nil {
 		return nil, accountError(err, n.Username)
 	}
-	err = o.record(ctx, authserver.Event{Kind: authserver.EventAccountCreated, Subject: a.ID})
+	v := &Account{ID: a.ID, Username: a.Username, Created: a.Created.UTC(), Admin: n.Admin, Password: made}
+	err = o.report(ctx, authserver.Event{Kind: authserver.EventAccountCreated, Subject: a.ID})
 	if err == nil && n.Admin {
-		err = o.SetAdmin(ctx, a.ID, true)
+		if err := accounts.SetAdmin(ctx, a.ID, true); err != nil {
+			return nil, errors.Join(accountError(err, a.ID), accounts.Delete(context.WithoutCancel(ctx), a.ID))
+		}
+		err = o.report(ctx, adminChanged(a.ID, true))
 	}
-	if err != nil {
-		// Nobody gets its password, so it is of no use.
-		return nil, errors.Join(err, accounts.Delete(context.WithoutCancel(ctx), a.ID))
+	if err == nil {
+		return v, nil
 	}
-	return &Account{ID: a.ID, Username: a.Username, Created: a.Created.UTC(), Admin: n.Admin, Password: made}, nil
+	// Nobody has its password yet, so it can go without harm.
+	if err = takenBack(err, accounts.Delete(context.WithoutCancel(ctx), a.ID)); errors.Is(err, ErrTakenBack) {
+		v = nil
+	}
+	return v, err
 }
 
 // newPassword returns 100 random bits in a form that can be typed.
@@ -183,11 +191,15 @@ func (o *Operations) SetAdmin(ctx context.Context, id string, admin bool) error 
 	if err := accounts.SetAdmin(ctx, id, admin); err != nil {
 		return accountError(err, id)
 	}
+	return o.record(ctx, adminChanged(id, admin))
+}
+
+func adminChanged(id string, admin bool) authserver.Event {
 	reason := "admin"
 	if !admin {
 		reason = "no admin"
 	}
-	return o.record(ctx, authserver.Event{Kind: authserver.EventAccountChanged, Subject: id, Reason: reason})
+	return authserver.Event{Kind: authserver.EventAccountChanged, Subject: id, Reason: reason}
 }
 
 // notLastAdmin refuses to go on if nobody but the account may administer the

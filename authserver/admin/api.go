@@ -67,7 +67,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	by, err := a.authorize(r)
 	if err != nil {
-		a.refuse(w, r, a.limit(r, err))
+		a.refuse(w, r, a.limit(r, err), nil)
 		return
 	}
 	a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), byKey{}, by)))
@@ -180,9 +180,9 @@ func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(allowed) == 0 {
-		a.refuse(w, r, &problem{Status: http.StatusNotFound, Detail: "there is nothing at this path (hint: " + documentPath + ")"})
+		a.refuse(w, r, &problem{Status: http.StatusNotFound, Detail: "there is nothing at this path (hint: " + documentPath + ")"}, nil)
 		return
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	a.refuse(w, r, &problem{Status: http.StatusMethodNotAllowed, Detail: "the method is not allowed here (hint: " + strings.Join(allowed, ", ") + ")"})
+	a.refuse(w, r, &problem{Status: http.StatusMethodNotAllowed, Detail: "the method is not allowed here (hint: " + strings.Join(allowed, ", ") + ")"}, nil)
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -70,11 +71,15 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, route route) {
 		result, err = route.serve(c)
 	}
 	var data []byte
-	if err == nil && route.result != nil {
-		data, err = encode(result)
+	if route.result != nil && (err == nil || result != nil && errors.Is(err, ErrNotRecorded)) {
+		var encodeErr error
+		if data, encodeErr = encode(result); encodeErr != nil {
+			data, err = nil, errors.Join(err, encodeErr)
+		}
 	}
 	if err != nil {
-		a.refuse(w, r, err)
+		// It may hold the only copy of a secret that works.
+		a.refuse(w, r, err, bytes.TrimSpace(data))
 		return
 	}
 	if c.tag != "" {

@@ -123,7 +123,8 @@ func (o *Operations) Clients(ctx context.Context, text, after string, limit int)
 }
 
 // CreateClient registers a client, and returns it with its secret. It returns
-// ErrExists if the ID is taken, and ErrInvalid with all mistakes.
+// ErrExists if the ID is taken, ErrInvalid with all mistakes, and ErrTakenBack
+// if it is not on record.
 func (o *Operations) CreateClient(ctx context.Context, n NewClient) (*Client, error) {
 	c := authserver.Client{ID: n.ID}
 	if err := n.apply(&c); err != nil {
@@ -139,13 +140,17 @@ func (o *Operations) CreateClient(ctx context.Context, n NewClient) (*Client, er
 	case err != nil:
 		return nil, fmt.Errorf("admin: register a client: %w", err)
 	}
-	if err := o.record(ctx, authserver.Event{Kind: authserver.EventClientCreated, Client: complete.ID, Scopes: complete.Scopes}); err != nil {
-		// Nobody gets its secret, so it is of no use.
-		return nil, errors.Join(err, o.config.Clients.DeleteClient(context.WithoutCancel(ctx), complete.ID))
-	}
 	v := o.view(complete)
 	v.Secret = secret
-	return v, nil
+	err = o.report(ctx, authserver.Event{Kind: authserver.EventClientCreated, Client: complete.ID, Scopes: complete.Scopes})
+	if err == nil {
+		return v, nil
+	}
+	// Nobody has its secret yet, so it can go without harm.
+	if err = takenBack(err, o.config.Clients.DeleteClient(context.WithoutCancel(ctx), complete.ID)); errors.Is(err, ErrTakenBack) {
+		v = nil
+	}
+	return v, err
 }
 
 // clientError tells a mistake in a client from that it could not be checked.

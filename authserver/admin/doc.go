@@ -19,5 +19,6 @@
 //
 // Every change is an [authserver.Event] that says who did it. It is recorded
 // after it was done: an error that wraps [ErrNotRecorded] means that it was
-// done, and that the audit log does not know.
+// done, and that the audit log does not know. What was made is returned with it,
+// as it works; a client or account that can be taken back is: [ErrTakenBack].
 package admin

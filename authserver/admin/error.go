@@ -24,6 +24,9 @@ var (
 	ErrAbsent = errors.New("admin: the server has none")
 	// ErrNotRecorded means that it was done, but is not in the audit log.
 	ErrNotRecorded = errors.New("admin: done, but not recorded")
+	// ErrTakenBack means that what was made could not be put into the audit log,
+	// and is gone again.
+	ErrTakenBack = errors.New("admin: taken back, as it could not be recorded")
 )
 
 // A refusal is one of the errors above, in words for the person.

@@ -76,12 +76,25 @@ func (o *Operations) As(by string) *Operations {
 
 // record reports what was done.
 func (o *Operations) record(ctx context.Context, e authserver.Event) error {
-	e.By, e.Time = o.by, o.config.Now().UTC()
-	// It was done, whether somebody still waits or not.
-	if err := o.config.Record(context.WithoutCancel(ctx), e); err != nil {
+	if err := o.report(ctx, e); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRecorded, err)
 	}
 	return nil
+}
+
+func (o *Operations) report(ctx context.Context, e authserver.Event) error {
+	e.By, e.Time = o.by, o.config.Now().UTC()
+	// It was done, whether somebody still waits or not.
+	return o.config.Record(context.WithoutCancel(ctx), e)
+}
+
+// takenBack returns the error for something new that is not on record and was
+// taken back, unless undo says that it is still there.
+func takenBack(recorded, undo error) error {
+	if undo != nil {
+		return fmt.Errorf("%w: %w", ErrNotRecorded, errors.Join(recorded, undo))
+	}
+	return fmt.Errorf("%w: %w", ErrTakenBack, recorded)
 }
 
 // MaxPage is the most that a list returns at a time; it is also what a limit

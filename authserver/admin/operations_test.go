@@ -19,6 +19,7 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 	"github.com/sneckauth/sneck/authserver/admin"
 	"github.com/sneckauth/sneck/authserver/audit"
+	"github.com/sneckauth/sneck/authserver/pages"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -288,20 +289,120 @@ func TestParallelServers(t *testing.T) {
 	assert.Len(t, client.Secrets, 9)
 }
 
-// A change that can not be recorded is told, and what only the answer would
-// have held is taken back.
+// unrecorded returns operations on the same server, of which nothing can be
+// recorded any more once the disk is full, and an API of theirs.
+func (w *world) unrecorded(t *testing.T) (ops *admin.Operations, full *bool) {
+	full = new(bool)
+	accounts, err := pages.NewAccounts(w.store, func() time.Time { return w.now })
+	require.NoError(t, err)
+	ops, err = admin.New(admin.Config{
+		Server: w.server, Store: w.store, Clients: w.store, Accounts: accounts, Now: func() time.Time { return w.now },
+		Record: func(context.Context, authserver.Event) error {
+			if *full {
+				return errors.New("disk full")
+			}
+			return nil
+		},
+	})
+	require.NoError(t, err)
+	w.api = admin.NewAPI(ops, nil)
+	return ops, full
+}
+
+// What is made and can not be recorded is taken back; what was replaced is told,
+// with what was made, as that is what works now.
 func TestNotRecorded(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
+	ops, full := w.unrecorded(t)
+	_, err := ops.CreateClient(ctx, admin.NewClient{ID: "app"})
+	require.NoError(t, err)
+	alice, err := ops.CreateAccount(ctx, admin.NewAccount{Username: "alice"})
+	require.NoError(t, err)
+
+	*full = true
+	made, err := ops.CreateClient(ctx, admin.NewClient{ID: "other"})
+	require.ErrorIs(t, err, admin.ErrTakenBack)
+	require.NotErrorIs(t, err, admin.ErrNotRecorded)
+	assert.Nil(t, made)
+	_, err = ops.Client(ctx, "other")
+	require.ErrorIs(t, err, admin.ErrNotFound)
+	for _, isAdmin := range []bool{false, true} {
+		account, err := ops.CreateAccount(ctx, admin.NewAccount{Username: "bob", Admin: isAdmin})
+		require.ErrorIs(t, err, admin.ErrTakenBack)
+		assert.Nil(t, account)
+		_, err = ops.AccountByName(ctx, "bob")
+		require.ErrorIs(t, err, admin.ErrNotFound)
+	}
+	secret, err := ops.AddSecret(ctx, "app", time.Time{})
+	require.ErrorIs(t, err, admin.ErrNotRecorded)
+	client, err := ops.Client(ctx, "app")
+	require.NoError(t, err)
+	assert.Equal(t, client.Secrets[1], secret.Secret)
+	password, err := ops.SetPassword(ctx, alice.ID, "")
+	require.ErrorIs(t, err, admin.ErrNotRecorded)
+	accounts, err := pages.NewAccounts(w.store, nil)
+	require.NoError(t, err)
+	_, err = accounts.SignIn(ctx, "alice", password)
+	require.NoError(t, err)
+}
+
+// A stubbornClients is a registry that deletes nothing.
+type stubbornClients struct{ authserver.ClientRegistry }
+
+func (stubbornClients) DeleteClient(context.Context, string) error { return errors.New("read only") }
+
+// What can not be taken back is there, so its secret is told.
+func TestNotTakenBack(t *testing.T) {
+	w := newWorld(t)
 	ops, err := admin.New(admin.Config{
-		Server: w.server, Store: w.store, Clients: w.store,
+		Server: w.server, Store: w.store, Clients: stubbornClients{w.store},
 		Record: func(context.Context, authserver.Event) error { return errors.New("disk full") },
 	})
 	require.NoError(t, err)
-	_, err = ops.CreateClient(ctx, admin.NewClient{ID: "app"})
+	made, err := ops.CreateClient(t.Context(), admin.NewClient{ID: "app"})
 	require.ErrorIs(t, err, admin.ErrNotRecorded)
-	_, err = ops.Client(ctx, "app")
-	require.ErrorIs(t, err, admin.ErrNotFound)
+	require.NotErrorIs(t, err, admin.ErrTakenBack)
+	require.EqualError(t, err, "admin: done, but not recorded: disk full\nread only")
+	assert.NotEmpty(t, made.Secret)
+}
+
+// Over HTTP, what was made is in the refusal, and nobody is asked to try again.
+func TestNotRecordedOverHTTP(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(t)
+	ops, full := w.unrecorded(t)
+	_, err := ops.CreateClient(t.Context(), admin.NewClient{ID: "app"})
+	require.NoError(t, err)
+	alice, err := ops.CreateAccount(t.Context(), admin.NewAccount{Username: "alice"})
+	require.NoError(t, err)
+	*full = true
+	const done = `{"title":"Service Unavailable","status":503,"detail":"it was done, but could not be recorded (hint: do not repeat it, and look at the server's log)"`
+	const back = `{"title":"Service Unavailable","status":503,"detail":"it could not be recorded, so it was taken back (hint: look at the server's log)"}`
+	for _, test := range []struct {
+		method, path, body string
+		want               answered
+	}{
+		{"POST", "clients/app/secrets", "{}", answered{503, always(), done + `,"result":{"id":"…","expired":false,"client_secret":"…"}}`}},
+		{"PUT", "accounts/" + alice.ID + "/password", "{}", answered{503, always(), done + `,"result":{"password":"…"}}`}},
+		{"DELETE", "accounts/" + alice.ID + "/sessions", "", answered{503, always(), done + `,"result":{"ended":0}}`}},
+		{"DELETE", "accounts/" + alice.ID, "", answered{503, always(), done + `}`}},
+		{"POST", "clients", `{"client_id":"other"}`, answered{503, always("Retry-After", "1"), back}},
+		{"POST", "accounts", `{"username":"bob"}`, answered{503, always("Retry-After", "1"), back}},
+	} {
+		test.want.Header.Set("Content-Type", "application/problem+json")
+		got := whole(w.ask(t, token, test.method, test.path, test.body))
+		got.Body = normal(got.Body)
+		assert.Equal(t, test.want, got, "%s %s", test.method, test.path)
+	}
+}
+
+// What a server has not is said.
+func TestWithout(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	ops, err := admin.New(admin.Config{Server: w.server, Store: w.store, Clients: w.store})
+	require.NoError(t, err)
 	_, err = ops.Keys(ctx)
 	require.ErrorIs(t, err, admin.ErrAbsent)
 	_, err = ops.AuditSearch(ctx, audit.Query{}, "", 1)

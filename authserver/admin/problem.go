@@ -18,6 +18,9 @@ type problem struct {
 	Status int    `json:"status"`
 	// Detail says what is wrong, and ends with a hint.
 	Detail string `json:"detail"`
+	// Result is what there would be instead, if it was done and could not be
+	// recorded; not there in any other case.
+	Result json.RawMessage `json:"result,omitempty"`
 
 	// challenge is the WWW-Authenticate header.
 	challenge string
@@ -46,7 +49,9 @@ func problemOf(err error) *problem {
 	var known *refusal
 	switch {
 	case errors.Is(err, ErrNotRecorded):
-		return &problem{Status: http.StatusServiceUnavailable, Detail: "it was done, but could not be recorded (hint: look at the server's log, and at what there is now)"}
+		return &problem{Status: http.StatusServiceUnavailable, Detail: "it was done, but could not be recorded (hint: do not repeat it, and look at the server's log)"}
+	case errors.Is(err, ErrTakenBack):
+		return &problem{Status: http.StatusServiceUnavailable, Detail: "it could not be recorded, so it was taken back (hint: look at the server's log)"}
 	case status == http.StatusServiceUnavailable || !errors.As(err, &known):
 		return &problem{Status: http.StatusServiceUnavailable, Detail: "the server can not do it at the moment (hint: look at its log)"}
 	}
@@ -63,17 +68,18 @@ func encode(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// refuse is the one place that turns an error into an answer.
-func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
+// refuse is the one place that turns an error into an answer. A result is that
+// of what was done all the same.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error, result json.RawMessage) {
 	p := *problemOf(err)
-	p.Title = http.StatusText(p.Status)
+	p.Title, p.Result = http.StatusText(p.Status), result
 	h := w.Header()
 	switch {
 	case p.challenge != "":
 		h.Set("WWW-Authenticate", p.challenge)
 	case p.retryAfter > 0:
 		h.Set("Retry-After", strconv.FormatInt(int64((p.retryAfter+time.Second-1)/time.Second), 10)) // rounded up
-	case p.Status == http.StatusServiceUnavailable:
+	case p.Status == http.StatusServiceUnavailable && !errors.Is(err, ErrNotRecorded): // which would be done twice
 		h.Set("Retry-After", "1")
 	}
 	a.logRefusal(r, p.Status, err)

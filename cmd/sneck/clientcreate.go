@@ -68,18 +68,19 @@ func (c *createClientCommand) Run(ctx context.Context, con *console) error {
 		if errors.Is(err, admin.ErrExists) {
 			return fmt.Errorf("client %q exists already (hint: choose another --id, or sneck client delete %[1]s)", c.ID)
 		}
-		if err != nil {
+		if created == nil {
 			return err
 		}
-		if err := writeRecord(con, c.JSON, created, clientTable(created)); err != nil {
+		// One that is not on record works all the same.
+		if printed := writeRecord(con, c.JSON, created, clientTable(created)); printed != nil {
 			// A client whose secret nobody has seen is of no use.
 			_, undo := o.DeleteClient(context.WithoutCancel(ctx), created.ID)
-			return errors.Join(fmt.Errorf("print the secret: %w (hint: the client was not registered)", err), undo)
+			return errors.Join(fmt.Errorf("print the secret: %w (hint: the client was not registered)", printed), undo, err)
 		}
 		if !c.JSON && created.Secret != "" {
 			fmt.Fprintln(con.err, "sneck: the secret is not stored and not shown again")
 		}
-		return nil
+		return err
 	})
 }
 

@@ -68,13 +68,14 @@ func (c *addSecretCommand) Run(ctx context.Context, con *console) error {
 			_, undo := o.RetireSecret(context.WithoutCancel(ctx), c.ID, made.ID, time.Time{})
 			return errors.Join(fmt.Errorf("print the secret: %w (hint: it was not added)", printed), undo, err)
 		}
-		if err != nil || c.RetireOthers == 0 {
+		if c.RetireOthers == 0 {
 			return err
 		}
-		if _, err = o.RetireOtherSecrets(ctx, c.ID, made.ID, now.Add(c.RetireOthers)); err != nil {
-			err = fmt.Errorf("retire the other secrets: %w", err)
+		_, retired := o.RetireOtherSecrets(ctx, c.ID, made.ID, now.Add(c.RetireOthers))
+		if retired != nil {
+			retired = fmt.Errorf("retire the other secrets: %w", retired)
 		}
-		return err
+		return errors.Join(err, retired)
 	})
 }
 

@@ -92,15 +92,16 @@ func (c *createUserCommand) Run(ctx context.Context, con *console) error {
 		if errors.Is(err, admin.ErrExists) {
 			return fmt.Errorf("user %q exists already (hint: sneck user passwd %[1]s)", c.Username)
 		}
-		if err != nil {
+		if account == nil {
 			return err
 		}
-		if err := writeRecord(con, c.JSON, account, userTable(account)); err != nil {
-			return errors.Join(fmt.Errorf("print the password: %w (hint: the account was not made)", err),
-				o.DeleteAccount(context.WithoutCancel(ctx), account.ID))
+		// One that is not on record works all the same.
+		if printed := writeRecord(con, c.JSON, account, userTable(account)); printed != nil {
+			return errors.Join(fmt.Errorf("print the password: %w (hint: the account was not made)", printed),
+				o.DeleteAccount(context.WithoutCancel(ctx), account.ID), err)
 		}
 		c.remind(con, c.JSON)
-		return nil
+		return err
 	})
 }
 
@@ -174,8 +175,8 @@ func (c *passwdCommand) Run(ctx context.Context, con *console) error {
 		if err != nil && !errors.Is(err, admin.ErrNotRecorded) {
 			return err
 		}
-		if err := writeRecord(con, c.JSON, account, userTable(account)); err != nil {
-			return fmt.Errorf("print the password: %w (hint: it was changed; do it again)", err)
+		if printed := writeRecord(con, c.JSON, account, userTable(account)); printed != nil {
+			return errors.Join(fmt.Errorf("print the password: %w (hint: it was changed; do it again)", printed), err)
 		}
 		c.remind(con, c.JSON)
 		return err

@@ -123,6 +123,7 @@ func (v *visit) addSecret() error {
 		return refusal{admin.ErrInvalid, "nothing says what becomes of the older secrets (hint: choose)"}
 	}
 	made, err := v.ops.AddSecret(ctx, before.ID, time.Time{})
+	missing, err := allTheSame(err)
 	if err != nil {
 		return err
 	}
@@ -132,11 +133,14 @@ func (v *visit) addSecret() error {
 	}
 	if limited {
 		at := v.site.config.Pages.Now().Add(grace)
-		if _, err := v.ops.RetireOtherSecrets(ctx, before.ID, made.ID, at); err != nil {
+		_, err := v.ops.RetireOtherSecrets(ctx, before.ID, made.ID, at)
+		more, err := allTheSame(err)
+		if err != nil {
 			return err
 		}
+		missing = append(missing, more...)
 	}
-	return v.goTo(v.path("client", "id", before.ID, "shown", ticket, "done", "secret_added"))
+	return v.goTo(v.path("client", append(missing, "id", before.ID, "shown", ticket, "done", "secret_added")...))
 }
 
 func aboutSecret(v *visit) ([]fact, string, error) {

@@ -71,9 +71,8 @@ func (v *visit) createClient() error {
 		return v.showClientForm(http.StatusUnprocessableEntity, n, "", err)
 	}
 	c, err := v.ops.CreateClient(v.Context(), n)
+	missing, err := allTheSame(err)
 	switch {
-	case errors.Is(err, admin.ErrNotRecorded):
-		return err
 	case errors.Is(err, admin.ErrExists):
 		return v.showClientForm(http.StatusConflict, n, "", err)
 	case errors.Is(err, admin.ErrInvalid):
@@ -87,7 +86,7 @@ func (v *visit) createClient() error {
 			return err
 		}
 	}
-	return v.goTo(v.path("client", "id", c.ID, "shown", ticket, "done", "client_created"))
+	return v.goTo(v.path("client", append(missing, "id", c.ID, "shown", ticket, "done", "client_created")...))
 }
 
 // changeClient replaces the settings of a client.

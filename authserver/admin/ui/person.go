@@ -111,9 +111,8 @@ func (v *visit) createPerson() error {
 	form := v.Request.PostForm
 	n := admin.NewAccount{Username: form.Get("username"), Admin: form.Get("admin") != ""}
 	a, err := v.ops.CreateAccount(v.Context(), n)
+	missing, err := allTheSame(err)
 	switch {
-	case errors.Is(err, admin.ErrNotRecorded):
-		return err
 	case errors.Is(err, admin.ErrExists):
 		return v.showPersonForm(http.StatusConflict, n, err)
 	case errors.Is(err, admin.ErrInvalid):
@@ -125,7 +124,7 @@ func (v *visit) createPerson() error {
 	if err != nil {
 		return err
 	}
-	return v.goTo(v.path("person", "id", a.ID, "shown", ticket, "done", "person_created"))
+	return v.goTo(v.path("person", append(missing, "id", a.ID, "shown", ticket, "done", "person_created")...))
 }
 
 func aboutPerson(v *visit) ([]fact, string, error) {
@@ -154,11 +153,12 @@ func newPassword(v *visit) (string, []string, error) {
 		return "", nil, err
 	}
 	made, err := v.ops.SetPassword(v.Context(), id, "")
+	missing, err := allTheSame(err)
 	if err != nil {
 		return "", nil, err
 	}
 	ticket, err := v.keep(made, "person "+id)
-	return "person", []string{"id", id, "shown", ticket}, err
+	return "person", append(missing, "id", id, "shown", ticket), err
 }
 
 func giveAdmin(v *visit) (string, []string, error) { return v.setAdmin(true) }

@@ -71,6 +71,9 @@ func (v *visit) t(key string, values ...any) string { return v.texts().T(key, va
 func (v *visit) show(status int, page string, data any) error {
 	view := v.texts()
 	view.Page, view.Data = page, data
+	if v.query.Has(unrecorded) && view.Problem == "" {
+		view.Problem = "admin.problem.not_recorded"
+	}
 	if done := v.query.Get("done"); slices.Contains(statuses(), done) && view.Problem == "" {
 		view.Status = "admin.done." + done
 	}
@@ -86,6 +89,19 @@ func (v *visit) failed(status int, problem, detail string) error {
 	return nil
 }
 
+// unrecorded is the parameter that has a page say that what was done is not on
+// record.
+const unrecorded = "unrecorded"
+
+// allTheSame returns the parameters that have the next page say what is the
+// matter with something that was done, and nil for the error then.
+func allTheSame(err error) (params []string, other error) {
+	if errors.Is(err, admin.ErrNotRecorded) {
+		return []string{unrecorded, "1"}, nil
+	}
+	return nil, err
+}
+
 // explain writes a page about what an operation has refused, and returns all
 // other errors.
 func (v *visit) explain(err error) error {
@@ -94,6 +110,8 @@ func (v *visit) explain(err error) error {
 		return nil
 	case errors.Is(err, admin.ErrNotRecorded):
 		return v.failed(http.StatusServiceUnavailable, "admin.problem.not_recorded", "")
+	case errors.Is(err, admin.ErrTakenBack):
+		return v.failed(http.StatusServiceUnavailable, "admin.problem.taken_back", "")
 	case errors.Is(err, admin.ErrNotFound):
 		return v.failed(http.StatusNotFound, "admin.problem.not_found", detail(err))
 	case errors.Is(err, admin.ErrAbsent):
@@ -139,7 +157,7 @@ func (v *visit) more(after string) string {
 	}
 	query := url.Values{}
 	for name, values := range v.query {
-		if name != "done" {
+		if name != "done" && name != unrecorded {
 			query[name] = values
 		}
 	}
