@@ -50,6 +50,8 @@ func accountError(err error, who string) error {
 		return nil
 	case errors.Is(err, pages.ErrNoAccount):
 		return refuse(ErrNotFound, "there is no account %q (hint: list the accounts)", who)
+	case errors.Is(err, pages.ErrLastAdmin):
+		return refuse(ErrInvalid, "account %q is the last administrator's (hint: make somebody else an administrator first)", who)
 	case errors.Is(err, pages.ErrUsernameTaken):
 		return refuse(ErrExists, "there is an account %q (hint: choose another name)", who)
 	}
@@ -181,14 +183,12 @@ func (o *Operations) SetAdmin(ctx context.Context, id string, admin bool) error 
 	if err != nil {
 		return err
 	}
-	if !admin {
-		o.writing.Lock()
-		defer o.writing.Unlock()
-		if err := o.notLastAdmin(ctx, id); err != nil {
-			return err
-		}
+	if admin || o.config.AllowNoAdmin {
+		err = accounts.SetAdmin(ctx, id, admin)
+	} else {
+		err = accounts.TakeAdmin(ctx, id)
 	}
-	if err := accounts.SetAdmin(ctx, id, admin); err != nil {
+	if err != nil {
 		return accountError(err, id)
 	}
 	return o.record(ctx, adminChanged(id, admin))
@@ -202,24 +202,6 @@ func adminChanged(id string, admin bool) authserver.Event {
 	return authserver.Event{Kind: authserver.EventAccountChanged, Subject: id, Reason: reason}
 }
 
-// notLastAdmin refuses to go on if nobody but the account may administer the
-// server. The caller holds writing, so that of two at a time one is told.
-func (o *Operations) notLastAdmin(ctx context.Context, id string) error {
-	if o.config.AllowNoAdmin {
-		return nil
-	}
-	accounts := o.config.Accounts
-	is, err := accounts.Admin(ctx, id)
-	if err != nil || !is {
-		return err
-	}
-	other, err := accounts.OtherAdmin(ctx, id)
-	if err == nil && !other {
-		err = refuse(ErrInvalid, "account %q is the last administrator's (hint: make somebody else an administrator first)", id)
-	}
-	return err
-}
-
 // DeleteAccount deletes an account and revokes everything that was issued for
 // it. That of the last administrator stays: see Config.AllowNoAdmin.
 func (o *Operations) DeleteAccount(ctx context.Context, id string) error {
@@ -227,13 +209,17 @@ func (o *Operations) DeleteAccount(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	o.writing.Lock()
-	defer o.writing.Unlock()
-	if err := o.notLastAdmin(ctx, id); err != nil {
-		return err
+	if !o.config.AllowNoAdmin {
+		if err := accounts.TakeAdmin(ctx, id); err != nil {
+			return accountError(err, id)
+		}
 	}
 	if err := accounts.Delete(ctx, id); err != nil {
-		return accountError(err, id)
+		err = accountError(err, id)
+		if !o.config.AllowNoAdmin {
+			err = errors.Join(err, o.record(ctx, adminChanged(id, false)))
+		}
+		return err
 	}
 	return o.record(ctx, authserver.Event{Kind: authserver.EventAccountDeleted, Subject: id})
 }

@@ -15,8 +15,8 @@ import (
 // with As who does it. It is safe for concurrent use.
 type Operations struct {
 	config Config
-	// writing is held while a client, or who is an administrator, is read,
-	// changed and written. All that As returns share it.
+	// writing is held while a client is read, changed and written. All that As
+	// returns share it.
 	writing *sync.Mutex
 	by      string
 }

@@ -289,6 +289,44 @@ func TestParallelServers(t *testing.T) {
 	assert.Len(t, client.Secrets, 9)
 }
 
+// Two servers that delete each other's administrators at a time leave one.
+func TestParallelDeletion(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	accounts, err := pages.NewAccounts(w.store, nil)
+	require.NoError(t, err)
+	servers := make([]*admin.Operations, 2)
+	for i := range servers {
+		servers[i], err = admin.New(admin.Config{Server: w.server, Store: w.store, Clients: w.store, Accounts: accounts})
+		require.NoError(t, err)
+	}
+	for range 5 {
+		var group sync.WaitGroup
+		var ids [2]string
+		var errs [2]error
+		for i, name := range []string{"alice", "bob"} {
+			a, err := servers[0].CreateAccount(ctx, admin.NewAccount{Username: name, Admin: true})
+			require.NoError(t, err)
+			ids[i] = a.ID
+		}
+		for i := range ids {
+			group.Go(func() { errs[i] = servers[i].DeleteAccount(ctx, ids[i]) })
+		}
+		group.Wait()
+		left := 0
+		if errs[0] == nil {
+			left = 1
+		}
+		require.NoError(t, errs[1-left])
+		require.ErrorIs(t, errs[left], admin.ErrInvalid)
+		require.ErrorContains(t, errs[left], "is the last administrator's")
+		account, err := servers[0].Account(ctx, ids[left])
+		require.NoError(t, err)
+		assert.True(t, account.Admin)
+		require.NoError(t, accounts.Delete(ctx, ids[left]))
+	}
+}
+
 // unrecorded returns operations on the same server, of which nothing can be
 // recorded any more once the disk is full, and an API of theirs.
 func (w *world) unrecorded(t *testing.T) (ops *admin.Operations, full *bool) {

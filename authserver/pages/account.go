@@ -61,6 +61,7 @@ const (
 	kindPassword authserver.Kind = "password"
 	kindPasskey  authserver.Kind = "passkey"
 	kindAdmin    authserver.Kind = "account_admin"
+	kindTurn     authserver.Kind = "account_admin_turn"
 
 	// directory is the subject of all accounts' records, to list them by. It
 	// is no subject of a token: those have no spaces.
@@ -75,6 +76,8 @@ var (
 	ErrUsernameTaken = errors.New("pages: the name is taken")
 	// ErrNoAccount means that there is no such account.
 	ErrNoAccount = errors.New("pages: no such account")
+	// ErrLastAdmin means that nobody else may administer the server.
+	ErrLastAdmin = errors.New("pages: nobody else may administer the server")
 )
 
 const (
@@ -109,8 +112,6 @@ func accountKey(id string) authserver.Key { return authserver.KeyOf("account " +
 func nameKey(username string) authserver.Key {
 	return authserver.KeyOf("account name " + strings.ToLower(username))
 }
-
-func adminKey(id string) authserver.Key { return authserver.KeyOf("account admin " + id) }
 
 func accountFamily(id string) string { return "account " + id }
 
@@ -300,50 +301,6 @@ func (a *Accounts) Page(ctx context.Context, text, after string, limit int) (pag
 		}
 	}
 	return page, next, nil
-}
-
-// SetAdmin says whether an account may administer the server: see package
-// authserver/admin. It returns ErrNoAccount if there is none with the ID.
-func (a *Accounts) SetAdmin(ctx context.Context, id string, admin bool) error {
-	if _, err := a.ByID(ctx, id); err != nil {
-		return err
-	}
-	var err error
-	if admin {
-		err = a.store.Create(ctx, authserver.Record{
-			Key: adminKey(id), Kind: kindAdmin, Family: accountFamily(id), Subject: directory, Issued: a.now(),
-		})
-		if errors.Is(err, authserver.ErrExists) {
-			err = nil
-		}
-	} else {
-		_, err = a.store.Revoke(ctx, authserver.Selector{Key: adminKey(id)})
-	}
-	if err != nil {
-		return fmt.Errorf("pages: change an account: %w", err)
-	}
-	return nil
-}
-
-// Admin reports whether an account may administer the server. It is false if
-// there is none with the ID.
-func (a *Accounts) Admin(ctx context.Context, id string) (bool, error) {
-	record, err := a.store.Get(ctx, adminKey(id))
-	switch {
-	case errors.Is(err, authserver.ErrNotFound):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("pages: look up an account: %w", err)
-	}
-	return record.Kind == kindAdmin, nil
-}
-
-// OtherAdmin reports whether somebody else than the account with the ID may
-// administer the server.
-func (a *Accounts) OtherAdmin(ctx context.Context, id string) (bool, error) {
-	// Of two there is one that is not this account's.
-	records, err := list(ctx, a.store, kindAdmin, authserver.Selector{Subject: directory}, 2)
-	return slices.ContainsFunc(records, func(r authserver.Record) bool { return r.Key != adminKey(id) }), err
 }
 
 // SignIn returns the account with this name and password, or ErrWrongPassword.
