@@ -28,8 +28,8 @@ type Client struct {
 	SecretsEnded int `json:"secrets_ended,omitempty"`
 	// Version names this state of the client, for those who change it.
 	Version string `json:"version"`
-	// Secret is the secret that was made with the client; empty in any other
-	// answer.
+	// Secret is the secret that was made with the client, or by a change of how
+	// it authenticates; empty in any other answer.
 	Secret string `json:"client_secret,omitempty"`
 }
 
@@ -167,17 +167,41 @@ func clientError(err error) error {
 // ErrChanged. Secrets stay as they are, unless the client authenticates by
 // something else then: they end with the change, at once, and what was issued
 // lives on.
+//
+// A client without secrets gets one if the settings name a method that needs
+// it, and loses its keys and the name of its certificate. The secret is in the
+// result.
 func (o *Operations) ChangeClient(ctx context.Context, id, version string, s ClientSettings) (*Client, error) {
-	return o.change(ctx, id, version, "", func(c *authserver.Client) error {
-		public := c.Public()
+	secret := ""
+	changed, err := o.change(ctx, id, version, "", func(c *authserver.Client) error {
+		before := *c
 		if err := s.apply(c); err != nil {
 			return err
 		}
-		if c.Public() && !public && usesSecret(s.AuthMethod) {
-			return refuse(ErrInvalid, "client %q has no secret to authenticate by (hint: register another client, or %s makes it public)", id, methodNone)
+		switch {
+		case len(c.Secrets) > 0 || !usesSecret(s.AuthMethod):
+			return nil
+		case s.AuthMethod == "" && before.Public():
+			return nil
+		case s.AuthMethod == "": // which may have been left out by mistake
+			return refuse(ErrInvalid, "client %q has no secret to authenticate by (hint: client_secret_basic makes one, and %s makes it public)", id, methodNone)
 		}
+		// Nobody should believe that these are still of use.
+		c.JWKS, c.JWKSURI, c.Certificate = nil, "", authserver.ClientCertificate{}
+		if c.AuthAlgorithm == before.AuthAlgorithm {
+			c.AuthAlgorithm = ""
+		}
+		complete, plain, err := o.config.Server.NewClient(ctx, *c, true)
+		if err != nil {
+			return clientError(err)
+		}
+		*c, secret = *complete, plain
 		return nil
 	})
+	if changed != nil {
+		changed.Secret = secret
+	}
+	return changed, err
 }
 
 // change has edit change a copy of a client, checks it and writes it. Edit is
@@ -215,8 +239,11 @@ func (o *Operations) change(ctx context.Context, id, expected, reason string, ed
 		if len(complete.Secrets) == 0 {
 			v.SecretsEnded = len(before.Secrets)
 		}
-		if v.SecretsEnded > 0 {
+		switch {
+		case v.SecretsEnded > 0:
 			reason = "secrets ended"
+		case len(before.Secrets) == 0 && len(complete.Secrets) > 0:
+			reason = "secret added"
 		}
 		return v, o.record(ctx, authserver.Event{
 			Kind: authserver.EventClientChanged, Client: id, Scopes: complete.Scopes, Reason: reason,

@@ -58,7 +58,7 @@ func clientRoutes() []route {
 		},
 		{
 			method: http.MethodPut, path: "clients/{client_id}", id: "changeClient",
-			summary: "Replace the settings of a client; what is left out is empty then. Secrets stay, unless it authenticates by something else now: then they end.",
+			summary: "Replace the settings of a client; what is left out is empty then. Secrets stay, unless it authenticates by something else now: then they end. One that had none and names a method with a secret has a new one in this answer only, and its keys end.",
 			body:    ClientSettings{}, result: Client{}, status: http.StatusOK, tagged: true, versioned: true,
 			serve: func(c *call) (any, error) {
 				s, err := decode[ClientSettings](c)

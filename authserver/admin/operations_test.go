@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -167,16 +168,92 @@ func TestClientWithoutSecrets(t *testing.T) {
 				{Kind: authserver.EventClientChanged, Client: "app", Scopes: scopes.Set{"notes:read"}, By: "olga", Reason: test.reason},
 			}, w.happened(t))
 
-			// There is no way back without a secret, but none is needed twice.
+			// A method that was left out is no way back, and none is needed twice.
 			again, err := w.ops.ChangeClient(t.Context(), "app", "", kept.ClientSettings)
 			require.NoError(t, err)
 			assert.Equal(t, kept, again)
 			if test.to.AuthMethod == "private_key_jwt" {
 				_, err = w.ops.ChangeClient(t.Context(), "app", "", standing)
-				require.ErrorContains(t, err, "has no secret to authenticate by (hint: register another client, or none makes it public)")
+				require.ErrorContains(t, err, "has no secret to authenticate by (hint: client_secret_basic makes one, and none makes it public)")
 			}
 		})
 	}
+}
+
+// From keys, certificates or nothing a client comes back to a secret, which is
+// in the answer; what it had before is gone, and its tokens stay.
+func TestBackToASecret(t *testing.T) {
+	const keys = `{"keys":[{"kty":"EC","crv":"P-256","kid":"k","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`
+	base := admin.ClientSettings{Grants: []string{"authorization_code"}, RedirectURIs: []string{"https://app.example/cb"}, Scope: "notes:read"}
+	with := func(f func(*admin.ClientSettings)) admin.ClientSettings {
+		s := base
+		f(&s)
+		return s
+	}
+	for name, from := range map[string]admin.ClientSettings{
+		"keys": with(func(s *admin.ClientSettings) {
+			s.AuthMethod, s.AuthAlgorithm, s.JWKS = "private_key_jwt", "ES256", json.RawMessage(keys)
+		}),
+		"keys elsewhere": with(func(s *admin.ClientSettings) {
+			s.AuthMethod, s.JWKSURI = "private_key_jwt", "https://app.example/keys"
+		}),
+		"certificate": with(func(s *admin.ClientSettings) {
+			s.AuthMethod, s.CertificateDNS = "tls_client_auth", "app.example"
+		}),
+		"public": with(func(s *admin.ClientSettings) { s.AuthMethod = "none" }),
+	} {
+		for _, method := range []string{"client_secret_basic", "client_secret_post", "client_secret_jwt"} {
+			t.Run(name+" to "+method, func(t *testing.T) {
+				w := newWorld(t, func(c *authserver.Config) {
+					c.MutualTLS = &authserver.MutualTLS{Roots: x509.NewCertPool()}
+					var err error
+					c.Sealer, err = authserver.NewSealer(make([]byte, 32))
+					require.NoError(t, err)
+				})
+				made, err := w.ops.CreateClient(t.Context(), admin.NewClient{ID: "app", ClientSettings: from})
+				require.NoError(t, err)
+				require.Empty(t, made.Secret)
+				w.happened(t)
+				w.issue(t, "app", "u1", "f1")
+				to := made.ClientSettings // as whoever reads it, changes it and sends it back
+				to.AuthMethod = method
+				got, err := w.ops.ChangeClient(t.Context(), "app", made.Version, to)
+				require.NoError(t, err)
+				assert.Len(t, got.Secret, authserver.DefaultSecretLength)
+				want := &admin.Client{ID: "app", ClientSettings: base, Version: got.Version, Secret: got.Secret, Secrets: got.Secrets}
+				want.AuthMethod = method
+				assert.Equal(t, want, got)
+				require.Len(t, got.Secrets, 1)
+				assert.Equal(t, []authserver.Event{
+					{Kind: authserver.EventClientChanged, Client: "app", Scopes: scopes.Set{"notes:read"}, By: "olga", Reason: "secret added"},
+				}, w.happened(t))
+				kept, err := w.store.Client(t.Context(), "app")
+				require.NoError(t, err)
+				if method != "client_secret_jwt" {
+					ok, err := kept.Secrets[0].Matches(got.Secret)
+					require.NoError(t, err)
+					assert.True(t, ok)
+				}
+				tokens, _, err := w.ops.Tokens(t.Context(), admin.TokenSelector{Client: "app"}, "", 0)
+				require.NoError(t, err)
+				assert.Len(t, tokens, 1)
+
+				// It is shown once, and the next change makes none.
+				want.Secret = ""
+				again, err := w.ops.ChangeClient(t.Context(), "app", "", got.ClientSettings)
+				require.NoError(t, err)
+				assert.Equal(t, want, again)
+			})
+		}
+	}
+	t.Run("not by what was left out", func(t *testing.T) {
+		w := newWorld(t)
+		_, err := w.ops.CreateClient(t.Context(), admin.NewClient{ID: "app", ClientSettings: with(func(s *admin.ClientSettings) { s.AuthMethod = "none" })})
+		require.NoError(t, err)
+		got, err := w.ops.ChangeClient(t.Context(), "app", "", base)
+		require.NoError(t, err)
+		assert.Equal(t, []any{true, ""}, []any{got.Public, got.Secret})
+	})
 }
 
 // What is revoked is what was granted. That something was used stays on record,

@@ -30,7 +30,7 @@ func newClientCommands() clientCommands {
 	var c clientCommands
 	c.Create.secretFlags, c.Create.settings = newSecretFlags("sealing-key")
 	c.Secret.Add.secretFlags, c.Secret.Add.settings = newSecretFlags("sealing-key", "client-id-generator")
-	c.Update.settings = settings.NewFlags(struct{}{})
+	c.Update.secretFlags, c.Update.settings = newSecretFlags("sealing-key", "client-id-generator")
 	return c
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"time"
@@ -14,14 +15,16 @@ import (
 type updateClientCommand struct {
 	oneClientFlags
 	clientFields
+	secretFlags
 }
 
 // Help is printed below the flags.
 func (*updateClientCommand) Help() string {
 	return `What is given replaces what there was, lists as a whole; what is empty is taken
 away. Secrets stay as they are, see "sneck client secret", unless the client
-authenticates by something else from now on: then they end. A running server
-notices at once. Tokens that were issued already stay as they are.
+authenticates by something else from now on: then they end. A client without
+secrets gets one, which is printed once, if --auth-method names a method that
+needs it; its keys end then. A running server notices at once. Tokens that were issued already stay as they are.
 
 Examples:
 
@@ -29,6 +32,7 @@ Examples:
     sneck client update app --data ./data --name "" --no-dpop-bound
     sneck client update app --data ./data --grant client_credentials --grant refresh_token
     sneck client update app --data ./data --auth-method private_key_jwt --jwks keys.json
+    sneck client update app --data ./data --auth-method client_secret_basic
 `
 }
 
@@ -54,8 +58,8 @@ func (c *updateClientCommand) Run(ctx context.Context, con *console) error {
 			}
 			changed, err := o.ChangeClient(ctx, c.ID, client.Version, settings)
 			switch {
-			case err == nil:
-				return writeRecord(con, c.JSON, changed, clientTable(changed))
+			case err == nil, changed != nil && errors.Is(err, admin.ErrNotRecorded):
+				return errors.Join(c.print(con, changed), err)
 			case !errors.Is(err, admin.ErrChanged) || try == maxTries:
 				return err
 			}
@@ -69,4 +73,16 @@ func (c *updateClientCommand) Run(ctx context.Context, con *console) error {
 			}
 		}
 	})
+}
+
+func (c *updateClientCommand) print(con *console, changed *admin.Client) error {
+	err := writeRecord(con, c.JSON, changed, clientTable(changed))
+	switch {
+	case changed.Secret == "":
+	case err != nil:
+		return fmt.Errorf("print the secret: %w (hint: the client was changed; sneck client secret add makes another one)", err)
+	case !c.JSON:
+		fmt.Fprintln(con.err, "sneck: the secret is not stored and not shown again")
+	}
+	return err
 }

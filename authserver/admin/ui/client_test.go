@@ -118,6 +118,30 @@ func TestMakeAClientPublic(t *testing.T) {
 	assert.Contains(t, root.get("/admin/client/edit?id=app").body, `<option value="none" selected`)
 }
 
+// From keys a client comes back to a secret, which is shown once.
+func TestBackToASecret(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.ops.CreateClient(t.Context(), admin.NewClient{ID: "app", ClientSettings: admin.ClientSettings{
+		Grants: []string{"client_credentials"}, Scope: "read", AuthMethod: "private_key_jwt", JWKSURI: "https://app.example/keys",
+	}})
+	require.NoError(t, err)
+	root := w.as(t, "root")
+	change := func(method string) reply {
+		form := root.get("/admin/client/edit?id=app")
+		return root.post("/admin/client/edit?id=app", "version", hidden(t, form, "version"), "grant_types", "client_credentials",
+			"scope", "read", "audience", "https://api.example", "jwks_uri", "https://app.example/keys", "token_endpoint_auth_method", method)
+	}
+	got := change("")
+	assert.Equal(t, http.StatusUnprocessableEntity, got.status)
+	assert.Contains(t, got.body, "client_secret_basic makes one")
+	got = change("client_secret_basic")
+	assert.Equal(t, http.StatusOK, got.status)
+	assert.Contains(t, got.body, "It authenticates by a secret now")
+	assert.NotContains(t, got.body, "https://app.example/keys")
+	assert.True(t, w.authenticates(t, "app", secret(got)))
+	assert.Empty(t, secret(root.get(got.path)))
+}
+
 func TestChangeAClient(t *testing.T) {
 	w := newWorld(t)
 	plain := w.app(t)

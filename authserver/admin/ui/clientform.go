@@ -89,6 +89,19 @@ func (v *visit) createClient() error {
 	return v.goTo(v.path("client", append(missing, "id", c.ID, "shown", ticket, "done", "client_created")...))
 }
 
+// showNewSecret goes to a client that was changed, and has got a secret by that.
+func (v *visit) showNewSecret(c *admin.Client, err error) error {
+	missing, err := allTheSame(err)
+	if err != nil {
+		return err
+	}
+	ticket, err := v.keep(c.Secret, "client "+c.ID)
+	if err != nil {
+		return err
+	}
+	return v.goTo(v.path("client", append(missing, "id", c.ID, "shown", ticket, "done", "secret_instead")...))
+}
+
 // changeClient replaces the settings of a client.
 func (v *visit) changeClient() error {
 	n, err := v.readClient()
@@ -101,6 +114,9 @@ func (v *visit) changeClient() error {
 		return v.showClientForm(http.StatusUnprocessableEntity, n, version, err)
 	}
 	c, err := v.ops.ChangeClient(v.Context(), n.ID, version, n.ClientSettings)
+	if c != nil && c.Secret != "" {
+		return v.showNewSecret(c, err)
+	}
 	switch {
 	case errors.Is(err, admin.ErrChanged):
 		return v.showClientForm(http.StatusConflict, n, version, err)

@@ -41,7 +41,7 @@ func acts() map[string]act {
 
 // statuses returns what a page can say that was done.
 func statuses() []string {
-	all := []string{"client_created", "client_changed", "secrets_ended", "secret_added", "person_created"}
+	all := []string{"client_created", "client_changed", "secrets_ended", "secret_added", "secret_instead", "person_created"}
 	for _, a := range acts() {
 		all = append(all, a.name)
 	}
