@@ -169,6 +169,8 @@ type RingKey struct {
 	// Retires is when it signs no more, and Gone when it is not published any
 	// more; zero if there is no key yet that will replace it.
 	Retires, Gone time.Time
+	// Public is its public half.
+	Public PublicKey
 }
 
 // List returns the keys, the oldest first: those that are published, and at

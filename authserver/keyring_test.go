@@ -3,6 +3,7 @@ package authserver_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -147,7 +148,12 @@ func TestKeyRingMoments(t *testing.T) {
 	first := kidOf(t, w.issue(t, "jwt", ""))
 	list, err := ring.List(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, []authserver.RingKey{{ID: first, Algorithm: "ES256", Published: local(epoch), Signs: local(epoch)}}, list)
+	assert.Equal(t, []authserver.RingKey{{ID: first, Algorithm: "ES256", Published: local(epoch), Signs: local(epoch), Public: list[0].Public}}, list)
+	published, err := json.Marshal(keysAt(t, w).Keys[0])
+	require.NoError(t, err)
+	public, err := json.Marshal(list[0].Public)
+	require.NoError(t, err)
+	assert.JSONEq(t, string(published), string(public))
 
 	const month = 30 * 24 * time.Hour
 	at := func(d time.Duration) (published int, signing string) {
@@ -168,7 +174,7 @@ func TestKeyRingMoments(t *testing.T) {
 	assert.WithinRange(t, signs, epoch.Add(month), epoch.Add(month+150*time.Second))
 	assert.Equal(t, authserver.RingKey{
 		ID: first, Algorithm: "ES256", Published: local(epoch), Signs: local(epoch),
-		Retires: signs, Gone: signs.Add(24*time.Hour + 10*time.Minute),
+		Retires: signs, Gone: signs.Add(24*time.Hour + 10*time.Minute), Public: list[0].Public,
 	}, list[0])
 	assert.GreaterOrEqual(t, signs.Sub(list[1].Published), 20*time.Minute-time.Second)
 
@@ -202,9 +208,12 @@ func TestKeyRingRotateAndRetire(t *testing.T) {
 	first := kidOf(t, old)
 
 	// By hand, with a key from elsewhere.
-	second, err := ring.Rotate(ctx, &authserver.SigningKey{Signer: p256(t), ID: "mine"})
+	mine := authserver.SigningKey{Signer: p256(t), ID: "mine", Algorithm: "ES256"}
+	second, err := ring.Rotate(ctx, &mine)
 	require.NoError(t, err)
-	assert.Equal(t, authserver.RingKey{ID: "mine", Algorithm: "ES256", Published: local(epoch), Signs: local(epoch.Add(20 * time.Minute))}, second)
+	assert.Equal(t, authserver.RingKey{
+		ID: "mine", Algorithm: "ES256", Published: local(epoch), Signs: local(epoch.Add(20 * time.Minute)), Public: mine.Public(),
+	}, second)
 	_, err = ring.Rotate(ctx, nil)
 	require.EqualError(t, err, `authserver: key "mine" is waiting already, and signs from 2030-01-02T03:24:05Z (hint: retire it first)`)
 	assert.Len(t, keysAt(t, w).Keys, 1, "the server has not looked yet")

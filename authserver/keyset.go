@@ -96,6 +96,9 @@ func usualAlgorithm(key crypto.PublicKey) string {
 	return ""
 }
 
+// MarshalJSON returns the key as a JWK (RFC 7517), as it is published.
+func (k PublicKey) MarshalJSON() ([]byte, error) { return k.jwk().MarshalJSON() }
+
 func (k PublicKey) jwk() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: k.Key, KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"}
 }

@@ -116,7 +116,7 @@ func (st *ringState) add(k *newKey, now, signs time.Time) error {
 func (st *ringState) describe(i int, k storedKey) RingKey {
 	return RingKey{
 		ID: k.ID, Algorithm: k.Algorithm, Published: time.Unix(k.Published, 0), Signs: k.signs(),
-		Retires: st.retires(i), Gone: st.leaves(i),
+		Retires: st.retires(i), Gone: st.leaves(i), Public: k.public(),
 	}
 }
 

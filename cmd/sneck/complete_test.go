@@ -21,6 +21,8 @@ func TestCompletions(t *testing.T) {
 		"clients secret ":               {"add", "list", "retire"},
 		"client secret add app":         nil,
 		"client nosuch s":               nil,
+		"keys s":                        {"show"},
+		"key show --j":                  {"--json"},
 		"token --cl":                    {"--client"},
 		"token revoke --y":              {"--yes"},
 		"token list --client app --jt":  {"--jti"},

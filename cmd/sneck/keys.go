@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 // keysCommands are "sneck keys …".
 type keysCommands struct {
 	List   listKeysCommand  `cmd:"" help:"Print the keys that tokens are signed with."`
+	Show   showKeyCommand   `cmd:"" help:"Print what is known of a key, with its public half."`
 	Rotate rotateKeyCommand `cmd:"" help:"Make a new key, which signs once everybody can know it."`
 	Add    addKeyCommand    `cmd:"" help:"As rotate, with a key from a file."`
 	Retire retireKeyCommand `cmd:"" help:"Take a key back at once, with all tokens that it signed."`
@@ -122,6 +126,67 @@ func (c *listKeysCommand) Run(ctx context.Context, con *console) error {
 		}
 	}
 	return out.end()
+}
+
+// A showKeyCommand is "sneck keys show".
+type showKeyCommand struct {
+	ID string `arg:"" name:"key" help:"Key ID, as \"sneck keys list\" prints it."`
+	ringFlags
+}
+
+// Help is printed below the flags.
+func (*showKeyCommand) Help() string {
+	return `All times are in UTC. The public half is a JWK, as the server publishes it; the
+private half nothing prints.
+
+Example:
+
+    sneck keys show --data ./data --sealing-key ./sealing.key 3kZ...
+`
+}
+
+// Run prints the key.
+func (c *showKeyCommand) Run(ctx context.Context, con *console) error {
+	store, ring, err := c.open(ctx, con, false, "")
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	keys, err := ring.List(ctx)
+	if err != nil {
+		return err
+	}
+	i := indexOfKey(keys, c.ID)
+	if i < 0 {
+		return c.noKey(c.ID, keys)
+	}
+	jwk, err := json.Marshal(keys[i].Public)
+	if err != nil {
+		return err
+	}
+	k := admin.KeyOf(keys[i], time.Now())
+	out := table{{"key", k.ID}, {"algorithm", k.Algorithm}, {"state", k.State}, {"published", utc(k.Published)}, {"signs from", utc(k.Signs)}}
+	if !k.Retires.IsZero() {
+		out = append(out, table{{"signs until", utc(k.Retires)}, {"published until", utc(k.Gone)}}...)
+	}
+	return writeRecord(con, c.JSON, struct {
+		admin.Key
+		JWK json.RawMessage `json:"jwk"`
+	}{k, jwk}, append(out, table{{"public", string(jwk)}}...))
+}
+
+// indexOfKey returns where a key is in a list, or -1.
+func indexOfKey(keys []authserver.RingKey, id string) int {
+	return slices.IndexFunc(keys, func(k authserver.RingKey) bool { return k.ID == id })
+}
+
+// noKey says that there is no such key, and names those that may be meant.
+func (f *ringFlags) noKey(id string, keys []authserver.RingKey) error {
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	return fmt.Errorf("there is no key %q in %s (hint: %ssneck keys list)", id, dataName(f.Data), meant(id, ids))
 }
 
 // paintState shows which keys sign.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sneckauth/sneck/authserver"
@@ -110,9 +109,8 @@ func (c *retireKeyCommand) retire(ctx context.Context, con *console, ring *auths
 	if err != nil {
 		return err
 	}
-	noKey := fmt.Errorf("there is no key %q in %s (hint: sneck keys list)", c.ID, dataName(c.Data))
-	if !slices.ContainsFunc(keys, func(k authserver.RingKey) bool { return k.ID == c.ID }) {
-		return noKey
+	if indexOfKey(keys, c.ID) < 0 {
+		return c.noKey(c.ID, keys)
 	}
 	what := fmt.Sprintf("This takes back key %s, one of %d, and all tokens that it signed", printable(c.ID), len(keys))
 	if err := c.confirm(ctx, con, what); err != nil {
@@ -120,7 +118,7 @@ func (c *retireKeyCommand) retire(ctx context.Context, con *console, ring *auths
 	}
 	err = ring.Retire(ctx, c.ID)
 	if errors.Is(err, authserver.ErrNoSuchKey) {
-		return noKey
+		return c.noKey(c.ID, nil)
 	}
 	if err != nil {
 		return err
