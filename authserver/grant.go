@@ -60,7 +60,7 @@ type Issue struct {
 	// the members that the server sets itself, or nil.
 	Claims json.RawMessage
 	// Family joins the tokens with what they were issued from; the server
-	// makes one up if it needs one.
+	// makes one up where there is a resource owner or a refresh token.
 	Family string
 	// Refresh asks for a refresh token, which the client gets if it may use
 	// the grant type. RefreshScopes and RefreshAudience are those of the
@@ -78,6 +78,9 @@ type Issue struct {
 	// where what the first use has yielded gets revoked.
 	Reused func(ctx context.Context, r Record) error
 
+	// own says that it is for the client itself. That the subject is the client
+	// does not: a grant may know somebody by that name.
+	own bool
 	// keep is a refresh token that stays valid and is reported again.
 	keep string
 	// generation counts the rotations of a refresh token.
@@ -95,8 +98,8 @@ type Issue struct {
 func ClientCredentials() Grant {
 	return Grant{
 		Type: GrantClientCredentials,
-		Handle: func(_ context.Context, r *GrantRequest) (*Issue, error) {
-			return &Issue{Subject: r.Client.ID}, nil
+		Handle: func(context.Context, *GrantRequest) (*Issue, error) {
+			return &Issue{}, nil
 		},
 	}
 }
@@ -114,8 +117,9 @@ const typeBearer = "Bearer"
 func (s *Server) complete(ctx context.Context, grantType string, r *GrantRequest, issue *Issue) error {
 	var err error
 	if issue.Subject == "" {
-		issue.Subject = r.Client.ID
+		issue.Subject, issue.own = r.Client.ID, true
 	}
+	issue.own = issue.own || grantType == GrantClientCredentials && issue.Subject == r.Client.ID
 	if issue.Audience == nil {
 		if issue.Audience, err = s.audience(r.Client, r.Form.Resources()); err != nil {
 			return err
@@ -192,7 +196,7 @@ func (s *Server) issue(ctx context.Context, grantType string, r *GrantRequest, i
 	a := &tokenAnswer{TokenType: r.proved.tokenType(), ExpiresIn: int64(ttl / time.Second), Scope: issue.Scopes.String(), RefreshToken: issue.keep}
 
 	withRefresh := issue.Refresh && issue.keep == "" && s.refreshes(r.Client)
-	if issue.Family == "" && withRefresh {
+	if issue.Family == "" && (withRefresh || !issue.own) {
 		issue.Family = string(appendRandom(nil, familyLen))
 	}
 	yield := []Record{{

@@ -219,7 +219,7 @@ func settingGrantsAreEqual(t *testing.T, grant authserver.Grant) {
 	assert.Equal(t, 200, w.post("/token", form, as("c")...).status)
 	assert.Equal(t, tooMany("30"), w.post("/token", form, as("c")...))
 	event := authserver.Event{
-		Kind: "token_issued", Client: "c", Subject: "user-1", Grant: grant.Type, Scopes: scopes.Set{"special"}, Audience: []string{"x"}, Token: "jti",
+		Kind: "token_issued", Client: "c", Subject: "user-1", Grant: grant.Type, Scopes: scopes.Set{"special"}, Audience: []string{"x"}, Token: "jti", Family: "f",
 		Address: netip.MustParseAddr("192.0.2.1"),
 	}
 	limited := authserver.Event{Kind: "rate_limited", Client: "c", Reason: "token.client", Address: event.Address}

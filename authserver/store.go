@@ -115,7 +115,9 @@ type Record struct {
 	Random bool
 	Kind   Kind
 	// Family joins everything that was issued from one approval, so that it
-	// can be revoked together; empty for what stands alone.
+	// can be revoked together; empty for what stands alone. Tokens for a
+	// resource owner have one, and an access token of the client itself has
+	// none.
 	Family string
 	// Client is the identifier of the client it was issued to.
 	Client string

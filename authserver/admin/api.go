@@ -105,16 +105,30 @@ func (a *API) authorize(r *http.Request) (by string, err error) {
 		return "", insufficientScope("the token does not have the scope " + authserver.AdminScope + " (hint: ask for it by name)")
 	case !client.Scopes.Has(authserver.AdminScope):
 		return "", insufficientScope("the client may not have the scope any more (hint: ask an administrator)")
-	case t.Subject == t.ClientID:
-		return t.Subject, nil
+	}
+	own, err := a.own(ctx, token)
+	switch {
+	case own || err != nil:
+		return t.Subject, err
 	case config.Accounts == nil:
 		return "", insufficientScope("the server has no accounts, so nobody's is an administrator's (hint: a client's own token)")
 	}
 	admin, err := config.Accounts.Admin(ctx, t.Subject)
 	if err == nil && !admin {
-		err = insufficientScope("the account of the token is not an administrator's (hint: sneck user admin NAME)")
+		err = insufficientScope("the account of the token is not an administrator's (hint: sneck user admin add NAME)")
 	}
 	return t.Subject, err
+}
+
+// own reports whether a token is that of a client which acts for itself. That
+// its subject is the client does not say so: a grant of the application's own
+// may know somebody by that name. But what is for a person has a family.
+func (a *API) own(ctx context.Context, token string) (bool, error) {
+	record, err := a.ops.config.Store.Get(ctx, authserver.KeyOf(token))
+	if errors.Is(err, authserver.ErrNotFound) {
+		return false, invalidToken("the token is not known, has expired or was revoked (hint: get a new one)")
+	}
+	return record.Family == "" && record.Subject == record.Client, err
 }
 
 // limit counts a request that was refused with 401, and returns the error to be

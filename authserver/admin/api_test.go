@@ -69,6 +69,12 @@ func TestWhoMayAsk(t *testing.T) {
 		}))
 		return issued
 	}
+	// To a grant of the application's own, somebody may be called like a client.
+	namesake := authserver.NewAccessToken()
+	require.NoError(t, w.store.Create(t.Context(), authserver.Record{
+		Key: authserver.KeyOf(namesake), Kind: authserver.KindAccess, Family: "f", Client: "root", Subject: "root", Scopes: scopes.Set{authserver.AdminScope},
+		Audience: []string{issuer}, Issued: w.now, Expires: w.now.Add(time.Hour),
+	}))
 	toBoth := w.tokenOf(t, "both", scopes.Set{authserver.AdminScope}, issuer, "https://notes.example")
 	gone := w.tokenOf(t, "gone", scopes.Set{authserver.AdminScope}, issuer)
 	require.NoError(t, w.store.DeleteClient(t.Context(), "gone"))
@@ -99,9 +105,11 @@ func TestWhoMayAsk(t *testing.T) {
 			refused(401, "the client of the token is gone (hint: get one as another client)", "Www-Authenticate", challenge+`, error="invalid_token"`)},
 		{"client without the scope", "Bearer " + demoted, forbidden("the client may not have the scope any more (hint: ask an administrator)")},
 		{"person without the role", "Bearer " + forPerson(accounts["bob"], "{}"),
-			forbidden("the account of the token is not an administrator's (hint: sneck user admin NAME)")},
+			forbidden("the account of the token is not an administrator's (hint: sneck user admin add NAME)")},
+		{"person who is called like the client", "Bearer " + namesake,
+			forbidden("the account of the token is not an administrator's (hint: sneck user admin add NAME)")},
 		{"nobody's account", "Bearer " + forPerson("u_nobody", "{}"),
-			forbidden("the account of the token is not an administrator's (hint: sneck user admin NAME)")},
+			forbidden("the account of the token is not an administrator's (hint: sneck user admin add NAME)")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, route := range admin.Routes() {
