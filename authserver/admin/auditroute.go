@@ -16,6 +16,8 @@ type auditPage struct {
 	Damaged int `json:"damaged,omitempty"`
 	// LeftOut names files that could not be searched.
 	LeftOut []string `json:"left_out,omitempty"`
+	// Unread names files that could not be read, or not to the beginning.
+	Unread []string `json:"unread,omitempty"`
 }
 
 func auditRoutes() []route {
@@ -61,5 +63,9 @@ func searchAudit(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return auditPage{append([]audit.Entry{}, found.Entries...), found.Next, found.Damaged, found.LeftOut}, nil
+	page := auditPage{append([]audit.Entry{}, found.Entries...), found.Next, found.Damaged, found.LeftOut, nil}
+	for _, f := range found.Unread {
+		page.Unread = append(page.Unread, f.Name)
+	}
+	return page, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -510,6 +511,17 @@ func TestNotRecordedOverHTTP(t *testing.T) {
 		got.Body = normal(got.Body)
 		assert.Equal(t, test.want, got, "%s %s", test.method, test.path)
 	}
+}
+
+// What can not be searched is named, next to what was found in the rest.
+func TestSearchBesideWhatCanNotBeRead(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(t)
+	require.NoError(t, os.Symlink(w.audit+".1", w.audit+".1"))
+	require.NoError(t, os.WriteFile(w.audit+".2.gz", []byte("\x1f\x8b…"), 0o600))
+	got := whole(w.ask(t, token, "GET", "audit?kind=token_issued", ""))
+	assert.Equal(t, http.StatusOK, got.Status)
+	assert.Regexp(t, `^\{"entries":\[\{"seq":1,.*\}\],"left_out":\["audit.jsonl.2.gz"\],"unread":\["audit.jsonl.1"\]\}$`, got.Body)
 }
 
 // What a server has not is said.

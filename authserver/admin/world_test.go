@@ -34,6 +34,7 @@ type world struct {
 	server *authserver.Server
 	ops    *admin.Operations
 	api    *admin.API
+	audit  string // path of the log
 	now    time.Time
 	events []authserver.Event
 }
@@ -46,6 +47,7 @@ func newWorld(t *testing.T, change ...func(*authserver.Config)) *world {
 	ring, err := authserver.NewKeyRing(authserver.KeyRingConfig{Store: w.store, InsecureUnsealed: true, Now: now})
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	w.audit = path
 	log, err := audit.Open(audit.Config{Path: path})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, log.Close()) })

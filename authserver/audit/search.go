@@ -85,6 +85,17 @@ type Found struct {
 	// LeftOut names files that could not be searched, as they are compressed or
 	// no logs. Those that can not have anything of the asked time are not named.
 	LeftOut []string
+	// Unread are files that could not be read, or not to the beginning, so what
+	// they have may be missing.
+	Unread []UnreadFile
+}
+
+// An UnreadFile is a part of a log that could not be read.
+type UnreadFile struct {
+	// Name is that in its folder.
+	Name string
+	// Err says why.
+	Err error
 }
 
 // ErrNext means that a search can not go on from there.
@@ -101,7 +112,8 @@ const (
 // newest first. It looks into the file and into what it was renamed to: files
 // whose name has a dot or a dash and more behind it. A file that was written to
 // for the last time before Query.Since is not opened. after is the Next of what
-// was found before, or empty.
+// was found before, or empty. One file is open at a time, and what can not be
+// read keeps nobody from what is in the others.
 //
 // It reads backwards, little at a time, and stops after Query.Scan bytes, so that
 // there may be fewer entries than limit, or none, and more to come.
@@ -110,15 +122,12 @@ func Search(ctx context.Context, path string, q Query, after string, limit int) 
 	if plain(q.Text) {
 		s.text = []byte(strings.ToLower(q.Text))
 	}
-	files, err := s.open(path)
-	defer func() {
-		for _, f := range files {
-			_ = f.file.Close()
-		}
-	}()
+	all, err := s.parts(path)
 	if err != nil {
 		return nil, err
 	}
+	files := all.files
+	s.found.LeftOut, s.found.Unread = all.leftOut, all.unread
 	from, offset := 0, int64(-1)
 	if after != "" {
 		id, text, _ := strings.Cut(after, ".")
@@ -131,7 +140,7 @@ func Search(ctx context.Context, path string, q Query, after string, limit int) 
 		}
 	}
 	for _, f := range files[from:] {
-		if done, err := s.in(f, offset); done || err != nil {
+		if done, err := s.in(path, f, offset); done || err != nil {
 			return &s.found, err
 		}
 		offset = -1
@@ -153,48 +162,49 @@ type search struct {
 // A logFile is a part of a log. The digest of its first line names it, whatever
 // it is renamed to.
 type logFile struct {
-	file  *os.File
+	path  string
 	size  int64
 	id    string
 	began time.Time
 }
 
-// open opens the files of a log that can have what is asked for, the newest
-// first.
-func (s *search) open(path string) (files []logFile, err error) {
+// The logFiles are what there is of a log, the newest first, and what can not be
+// searched.
+type logFiles struct {
+	files   []logFile
+	leftOut []string
+	unread  []UnreadFile
+}
+
+// parts looks for the files of a log that can have what is asked for.
+func (s *search) parts(path string) (all logFiles, err error) {
 	base := filepath.Base(path)
 	names, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
+		return all, fmt.Errorf("audit: %w", err)
 	}
 	for _, entry := range names {
 		rest, ok := strings.CutPrefix(entry.Name(), base)
 		if !ok || rest != "" && rest[0] != '.' && rest[0] != '-' {
 			continue
 		}
-		f, err := s.openPart(filepath.Join(filepath.Dir(path), entry.Name()))
+		f, err := s.part(filepath.Join(filepath.Dir(path), entry.Name()))
 		switch {
 		case errors.Is(err, errNoLog):
-			s.found.LeftOut = append(s.found.LeftOut, entry.Name())
+			all.leftOut = append(all.leftOut, entry.Name())
 		case errors.Is(err, os.ErrNotExist), errors.Is(err, io.EOF), errors.Is(err, errOtherTime): // renamed, still empty, or of no use
 		case err != nil:
-			return files, err
+			all.unread = append(all.unread, UnreadFile{entry.Name(), err})
 		default:
-			files = append(files, f)
+			all.files = append(all.files, f)
 		}
 	}
-	slices.SortFunc(files, func(a, b logFile) int {
+	slices.SortFunc(all.files, func(a, b logFile) int {
 		return cmp.Or(b.began.Compare(a.began), cmp.Compare(a.id, b.id), cmp.Compare(b.size, a.size))
 	})
-	distinct := files[:0]
-	for _, f := range files {
-		if n := len(distinct); n > 0 && distinct[n-1].id == f.id {
-			_ = f.file.Close() // it was renamed meanwhile, or is a copy
-			continue
-		}
-		distinct = append(distinct, f)
-	}
-	return distinct, nil
+	// One that was renamed meanwhile is there twice, and so is a copy.
+	all.files = slices.CompactFunc(all.files, func(a, b logFile) bool { return a.id == b.id })
+	return all, nil
 }
 
 var (
@@ -202,9 +212,8 @@ var (
 	errOtherTime = errors.New("audit: the file is of another time")
 )
 
-// openPart opens a file that may be a part of a log. What is no file is not
-// opened: a pipe would wait for somebody who writes.
-func (s *search) openPart(path string) (f logFile, err error) {
+// part looks at a file that may be a part of a log.
+func (s *search) part(path string) (f logFile, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -216,17 +225,64 @@ func (s *search) openPart(path string) (f logFile, err error) {
 	case info.Size() == 0:
 		return f, io.EOF
 	}
-	file, err := os.Open(path)
+	file, f, err := openPart(path)
 	if err != nil {
-		return f, fmt.Errorf("audit: %w", err)
+		return f, err
 	}
-	if f, err = readPart(file); err == nil && !s.query.Until.IsZero() && !f.began.Add(-clockSlack).Before(s.query.Until) {
+	_ = file.Close()
+	if !s.query.Until.IsZero() && !f.began.Add(-clockSlack).Before(s.query.Until) {
 		err = errOtherTime
 	}
-	if err != nil {
-		_ = file.Close()
-	}
 	return f, err
+}
+
+// openPart opens a part of a log. What is no file is not opened: a pipe would
+// wait for somebody who writes.
+func openPart(path string) (file *os.File, f logFile, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, f, fmt.Errorf("audit: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, f, errNoLog
+	}
+	if file, err = os.Open(path); err != nil {
+		return nil, f, fmt.Errorf("audit: %w", err)
+	}
+	if f, err = readPart(file); err != nil {
+		_ = file.Close()
+		return nil, f, err
+	}
+	return file, f, nil
+}
+
+// reopen opens a file of the log at path again, by whatever name it has now.
+func (s *search) reopen(path string, f logFile) (*os.File, error) {
+	file, now, err := openPart(f.path)
+	switch {
+	case err == nil && now.id == f.id:
+		return file, nil
+	case err == nil:
+		_ = file.Close()
+		err = fmt.Errorf("audit: %w", os.ErrNotExist) // unless it is found
+	}
+	all, listErr := s.parts(path)
+	if listErr != nil {
+		return nil, listErr
+	}
+	i := slices.IndexFunc(all.files, func(other logFile) bool { return other.id == f.id })
+	if i < 0 {
+		return nil, err
+	}
+	file, now, err = openPart(all.files[i].path)
+	if err == nil && now.id != f.id {
+		_ = file.Close()
+		err = errors.New("audit: the file is renamed all the time")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return file, nil
 }
 
 // readPart reads how a part of a log begins.
@@ -236,8 +292,11 @@ func readPart(file *os.File) (f logFile, err error) {
 		return f, fmt.Errorf("audit: %w", err)
 	}
 	line, err := bufio.NewReader(io.NewSectionReader(file, 0, maxLine)).ReadBytes('\n')
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
 		return f, errNoLog
+	case err != nil:
+		return f, fmt.Errorf("audit: %w", err)
 	}
 	line = line[:len(line)-1]
 	first, err := parseEntry(line)
@@ -245,16 +304,22 @@ func readPart(file *os.File) (f logFile, err error) {
 		return f, errNoLog
 	}
 	sum := sha256.Sum256(line)
-	return logFile{file, info.Size(), hex.EncodeToString(sum[:8]), first.Time}, nil
+	return logFile{file.Name(), info.Size(), hex.EncodeToString(sum[:8]), first.Time}, nil
 }
 
-// in looks into one file, backwards from the offset, or from the end if that is
-// negative. It reports whether the search is over.
-func (s *search) in(f logFile, offset int64) (done bool, err error) {
+// in looks into one file of the log at path, backwards from the offset, or from
+// the end if that is negative. It reports whether the search is over.
+func (s *search) in(path string, f logFile, offset int64) (done bool, err error) {
+	file, failed := s.reopen(path, f)
+	if failed != nil {
+		s.unread(f, failed)
+		return false, nil
+	}
+	defer file.Close()
 	if offset < 0 || offset > f.size {
 		offset = f.size
 	}
-	for at, line := range backwards(f.file, offset, &err) {
+	for at, line := range backwards(file, offset, &failed) {
 		if s.ctx.Err() != nil {
 			return true, fmt.Errorf("audit: %w", s.ctx.Err())
 		}
@@ -279,7 +344,14 @@ func (s *search) in(f logFile, offset int64) (done bool, err error) {
 			}
 		}
 	}
-	return err != nil, err
+	if failed != nil {
+		s.unread(f, failed)
+	}
+	return false, nil
+}
+
+func (s *search) unread(f logFile, err error) {
+	s.found.Unread = append(s.found.Unread, UnreadFile{filepath.Base(f.path), err})
 }
 
 // mayHave reports whether a line is worth being parsed.

@@ -3,11 +3,13 @@ package audit_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -253,4 +255,70 @@ func TestSearchMakesProgress(t *testing.T) {
 	}
 	assert.Equal(t, []int{3, 2, 1}, seqs)
 	assert.Empty(t, next)
+}
+
+// A watching context has something done whenever it is asked, which a search
+// does for every line.
+type watching struct {
+	context.Context
+	asked func()
+}
+
+func (w watching) Err() error {
+	w.asked()
+	return w.Context.Err()
+}
+
+// A file that is renamed while others are searched is found by its new name.
+func TestSearchWhileAFileIsRenamed(t *testing.T) {
+	path := writeLog(t, 30, 3)
+	var once sync.Once
+	ctx := watching{t.Context(), func() {
+		once.Do(func() {
+			assert.NoError(t, os.Rename(path+".2", path+".3"))
+			assert.NoError(t, os.Rename(path+".1", path+".2"))
+		})
+	}}
+	found, err := audit.Search(ctx, path, audit.Query{}, "", 100)
+	require.NoError(t, err)
+	assert.Len(t, found.Entries, 30)
+	assert.Empty(t, found.Unread)
+}
+
+// What goes while it is to be searched is named, and the rest is found.
+func TestSearchWhileAFileGoes(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(path string) error
+		want  audit.UnreadFile
+		least int
+	}{
+		"deleted": {
+			func(path string) error { return os.Remove(path + ".1") },
+			audit.UnreadFile{Name: "audit.jsonl.1", Err: os.ErrNotExist}, 600,
+		},
+		"another one": {
+			func(path string) error { return os.WriteFile(path+".1", []byte("Dear diary\n"), 0o600) },
+			audit.UnreadFile{Name: "audit.jsonl.1"}, 600,
+		},
+		"shorter": {
+			func(path string) error { return os.Truncate(path, 100) },
+			audit.UnreadFile{Name: "audit.jsonl", Err: io.EOF}, 601,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := writeLog(t, 900, 3) // a hundred kilobytes each
+			var once sync.Once
+			ctx := watching{t.Context(), func() { once.Do(func() { assert.NoError(t, test.spoil(path)) }) }}
+			found, err := audit.Search(ctx, path, audit.Query{}, "", 1000)
+			require.NoError(t, err)
+			assert.GreaterOrEqual(t, len(found.Entries), test.least)
+			assert.Less(t, len(found.Entries), 900)
+			assert.Equal(t, uint64(1), found.Entries[len(found.Entries)-1].Seq)
+			require.Len(t, found.Unread, 1)
+			assert.Equal(t, test.want.Name, found.Unread[0].Name)
+			if test.want.Err != nil {
+				require.ErrorIs(t, found.Unread[0].Err, test.want.Err)
+			}
+		})
+	}
 }

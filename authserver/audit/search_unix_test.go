@@ -3,6 +3,7 @@
 package audit_test
 
 import (
+	"os"
 	"syscall"
 	"testing"
 
@@ -20,4 +21,19 @@ func TestSearchBesideAPipe(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, found.Entries, 1)
 	assert.Equal(t, []string{"audit.jsonl.pipe"}, found.LeftOut)
+}
+
+// A file that can not be opened is named, and the others are searched.
+func TestSearchBesideWhatCanNotBeRead(t *testing.T) {
+	path := writeLog(t, 20, 2)
+	require.NoError(t, os.Symlink(path+".0", path+".0"))
+	for _, limit := range []int{7, 100} {
+		found, err := audit.Search(t.Context(), path, audit.Query{}, "", limit)
+		require.NoError(t, err)
+		assert.Len(t, found.Entries, min(limit, 20))
+		require.Len(t, found.Unread, 1)
+		assert.Equal(t, "audit.jsonl.0", found.Unread[0].Name)
+		require.ErrorIs(t, found.Unread[0].Err, syscall.ELOOP)
+	}
+	assert.Len(t, all(t, path, audit.Query{}, 7), 20)
 }

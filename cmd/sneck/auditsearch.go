@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,12 +76,16 @@ func (c *searchAuditCommand) Run(ctx context.Context, con *console) error {
 	out := newAuditOutput(con, c.JSON)
 	var damaged int
 	var leftOut []string
+	unread := map[string]error{} // by name: each page says it again
 	for after, left := "", c.Limit; left > 0; {
 		found, err := audit.Search(ctx, c.File, query, after, left)
 		if err != nil {
 			return out.end(err)
 		}
 		damaged, leftOut = damaged+found.Damaged, found.LeftOut
+		for _, f := range found.Unread {
+			unread[f.Name] = f.Err
+		}
 		for _, e := range found.Entries {
 			if err := out.print(e); err != nil {
 				return err
@@ -93,16 +99,20 @@ func (c *searchAuditCommand) Run(ctx context.Context, con *console) error {
 	if err := out.end(nil); err != nil {
 		return err
 	}
-	c.warn(con, damaged, leftOut)
+	c.warn(con, damaged, leftOut, unread)
 	return nil
 }
 
 // warn says what could not be searched.
-func (c *searchAuditCommand) warn(con *console, damaged int, leftOut []string) {
+func (c *searchAuditCommand) warn(con *console, damaged int, leftOut []string, unread map[string]error) {
 	if damaged > 0 {
 		fmt.Fprintf(con.err, "sneck: %d lines are no entries (hint: sneck audit verify)\n", damaged)
 	}
 	for _, name := range leftOut {
 		fmt.Fprintf(con.err, "sneck: %s was not searched, as it is no log or compressed\n", printable(name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(unread)) {
+		fmt.Fprintf(con.err, "sneck: %s could not be read, so something may be missing: %s\n",
+			printable(name), printable(strings.TrimPrefix(unread[name].Error(), "audit: ")))
 	}
 }

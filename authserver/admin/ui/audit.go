@@ -74,6 +74,9 @@ func (v *visit) audit() error {
 	if len(found.LeftOut) > 0 {
 		l.Note += " " + v.t("admin.audit.left_out", strings.Join(found.LeftOut, ", "))
 	}
+	for _, f := range found.Unread {
+		l.Note += " " + v.t("admin.audit.unread", f.Name)
+	}
 	return v.showList("admin.audit", l, found.Next)
 }
 

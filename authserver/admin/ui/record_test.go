@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"testing"
 
@@ -61,4 +62,15 @@ func TestMadeButNotRecorded(t *testing.T) {
 	got = root.post("/admin/person/admin?id=" + w.alice.ID)
 	assert.Equal(t, http.StatusServiceUnavailable, got.status, "where there is nothing to be shown")
 	assert.Contains(t, got.body, "It was done, but the audit log could not take it.")
+}
+
+// A part of the audit log that can not be read is named above what was found.
+func TestSearchBesideWhatCanNotBeRead(t *testing.T) {
+	w := newWorld(t)
+	require.True(t, w.authenticates(t, "app", w.app(t)))
+	require.NoError(t, os.Symlink(w.audit+".1", w.audit+".1"))
+	got := w.as(t, "root").get("/admin/audit")
+	assert.Equal(t, http.StatusOK, got.status)
+	assert.Contains(t, got.body, `<p class="note problem"> audit.jsonl.1 could not be read, so something may be missing.</p>`)
+	assert.Contains(t, got.body, `<ul class="cards">`)
 }

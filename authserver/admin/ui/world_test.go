@@ -64,6 +64,7 @@ type world struct {
 	memory      *authserver.Memory
 	server      *authserver.Server
 	ops         *admin.Operations
+	audit       string // path of the log
 	root, alice *pages.Account
 	ahead       atomic.Int64 // how much later it is, in nanoseconds
 }
@@ -86,6 +87,7 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	}
 	now := func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
 	logPath := filepath.Join(t.TempDir(), "audit.jsonl")
+	w.audit = logPath
 	log, err := audit.Open(audit.Config{Path: logPath})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = log.Close() })
