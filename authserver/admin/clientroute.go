@@ -91,7 +91,7 @@ func clientRoutes() []route {
 		},
 		{
 			method: http.MethodPut, path: "clients/{client_id}/secrets/{id}", id: "expireSecret",
-			summary: "Let a secret expire at a moment in the future.",
+			summary: "Let a secret expire at a moment in the future, unless it does sooner.",
 			body:    expiry{}, result: Client{}, status: http.StatusOK, tagged: true,
 			serve: func(c *call) (any, error) {
 				req, err := decode[expiry](c)

@@ -72,6 +72,12 @@ func TestClientLife(t *testing.T) {
 	retired, err := w.ops.RetireSecret(ctx, "app", first, until)
 	require.NoError(t, err)
 	assert.Equal(t, []admin.Secret{{ID: first, Expires: until}, {ID: second.ID}}, retired.Secrets)
+	// It can end sooner than that, but not later.
+	for at, want := range map[time.Time]time.Time{until.Add(time.Hour): until, until.Add(time.Second): until, until: until} {
+		retired, err = w.ops.RetireSecret(ctx, "app", first, at)
+		require.NoError(t, err)
+		assert.Equal(t, []admin.Secret{{ID: first, Expires: want}, {ID: second.ID}}, retired.Secrets)
+	}
 	// Of several, all but the new one end, and none of them later than before.
 	fresh, err := w.ops.AddSecret(ctx, "app", time.Time{})
 	require.NoError(t, err)

@@ -78,7 +78,8 @@ func (o *Operations) AddSecret(ctx context.Context, id string, expires time.Time
 }
 
 // RetireSecret ends a secret of a client: at a moment in the future, or at once
-// if that is zero. The last one that works can not be ended at once.
+// if that is zero. One that ends sooner by itself still does. The last one that
+// works can not be ended at once.
 func (o *Operations) RetireSecret(ctx context.Context, id, secret string, at time.Time) (*Client, error) {
 	if err := o.expires(at); err != nil {
 		return nil, err
@@ -104,10 +105,17 @@ func (o *Operations) RetireSecret(ctx context.Context, id, secret string, at tim
 		if at.IsZero() {
 			c.Secrets = slices.Delete(c.Secrets, i, i+1)
 		} else {
-			c.Secrets[i].Expires = at
+			endBy(&c.Secrets[i], at)
 		}
 		return nil
 	})
+}
+
+// endBy has a secret end at a moment, unless it ends sooner by itself.
+func endBy(s *authserver.Secret, at time.Time) {
+	if s.Expires.IsZero() || s.Expires.After(at) {
+		s.Expires = at
+	}
 }
 
 // RetireOtherSecrets has all secrets of a client but one, which is to be kept,
@@ -126,8 +134,8 @@ func (o *Operations) RetireOtherSecrets(ctx context.Context, id, keep string, at
 			s := &c.Secrets[i]
 			if secretOf(*s, now).ID == keep {
 				found = true
-			} else if s.Expires.IsZero() || s.Expires.After(at) {
-				s.Expires = at
+			} else {
+				endBy(s, at)
 			}
 		}
 		if !found {

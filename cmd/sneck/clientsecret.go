@@ -139,6 +139,11 @@ func (c *retireSecretCommand) Run(ctx context.Context, con *console) error {
 		if err != nil {
 			return err
 		}
+		for _, s := range client.Secrets {
+			if s.ID == c.Secret { // which may have had a sooner end
+				when = "at " + utc(s.Expires)
+			}
+		}
 		return writeDone(con, c.JSON, client, fmt.Sprintf("secret %s of client %s ends %s", printable(c.Secret), printable(c.ID), when))
 	})
 }
