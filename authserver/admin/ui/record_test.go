@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sneckauth/sneck/authserver"
+	"github.com/sneckauth/sneck/authserver/admin"
 )
 
 // What was made although the audit log is full is shown, once, with a warning;
@@ -42,6 +43,20 @@ func TestMadeButNotRecorded(t *testing.T) {
 	assert.Equal(t, []bool{true, false}, []bool{!c.Secrets[0].Expires.IsZero(), !c.Secrets[1].Expires.IsZero()}, "the older one ends as it was told to")
 	assert.Empty(t, secret(root.get(got.path)), "it is shown once")
 	assert.NotContains(t, root.get("/admin/client?id=app").body, warning)
+
+	full.Store(false)
+	_, err = w.ops.CreateClient(t.Context(), admin.NewClient{ID: "keyed", ClientSettings: admin.ClientSettings{
+		Grants: []string{"client_credentials"}, Scope: "read", Audience: []string{"https://api.example"}, AuthMethod: "private_key_jwt", JWKSURI: "https://app.example/keys",
+	}})
+	require.NoError(t, err)
+	full.Store(true)
+	form := root.get("/admin/client/edit?id=keyed")
+	got = root.post("/admin/client/edit?id=keyed", "version", hidden(t, form, "version"), "grant_types", "client_credentials", "scope", "read",
+		"audience", "https://api.example", "token_endpoint_auth_method", "client_secret_basic")
+	assert.Equal(t, http.StatusOK, got.status)
+	assert.Contains(t, got.body, warning)
+	assert.True(t, w.authenticates(t, "keyed", secret(got)))
+	assert.Empty(t, secret(root.get(got.path)), "it is shown once")
 
 	got = root.post("/admin/person/password?id=" + w.alice.ID)
 	assert.Equal(t, http.StatusOK, got.status)
