@@ -57,12 +57,14 @@ func Watch(h http.Handler, idle time.Duration, logger *slog.Logger) http.Handler
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &record{}
-		watched := &writer{ResponseWriter: w, control: http.NewResponseController(w), idle: idle}
+		watched := &writer{ResponseWriter: w, patience: patience{http.NewResponseController(w), idle, r.ProtoMajor >= 2}}
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &body{r.Body, watched.control, idle, rec}
-			// Of a refused request, nobody but the server reads the body.
-			_ = watched.control.SetReadDeadline(start.Add(idle)) // reading says why it fails
+			r.Body = &body{r.Body, watched.patience, rec}
+			if !watched.brief {
+				// Of a refused request, nobody but the server reads the body.
+				_ = watched.control.SetReadDeadline(start.Add(idle)) // reading says why it fails
+			}
 		}
 		defer func() { // also if the handler panics, to cut an answer off
 			if watched.status != http.StatusSwitchingProtocols {
@@ -110,12 +112,31 @@ func log(logger *slog.Logger, r *http.Request, w *writer, rec *record, took time
 	logger.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 }
 
+// A patience is how long a client is waited for that sends or takes nothing.
+type patience struct {
+	control *http.ResponseController
+	idle    time.Duration
+	// brief means that deadlines are only for as long as the client is waited
+	// for. One of HTTP/2 ends the stream, also while it is the service that is
+	// silent. One of HTTP/1 stays, as the server waits for the client, too,
+	// when nobody reads or writes any more.
+	brief bool
+}
+
+// taking waits for the client to take what write writes.
+func (p *patience) taking(write func() error) error {
+	_ = p.control.SetWriteDeadline(time.Now().Add(p.idle)) // the error would come again
+	if p.brief {
+		defer func() { _ = p.control.SetWriteDeadline(time.Time{}) }()
+	}
+	return write()
+}
+
 // A body is the body of a request, which must keep coming.
 type body struct {
 	io.ReadCloser
-	control *http.ResponseController
-	idle    time.Duration
-	record  *record
+	patience
+	record *record
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -123,11 +144,11 @@ func (b *body) Read(p []byte) (int, error) {
 	b.record.next.Store(next.UnixNano())
 	_ = b.control.SetReadDeadline(next) // the error would come again
 	n, err := b.ReadCloser.Read(p)
-	switch {
-	case err == nil:
+	ended := errors.Is(err, io.EOF)
+	if err == nil || ended {
 		b.record.next.Store(0)
-	case errors.Is(err, io.EOF):
-		b.record.next.Store(0)
+	}
+	if ended || err == nil && b.brief {
 		_ = b.control.SetReadDeadline(time.Time{}) // the answer may take longer
 	}
 	return n, err
@@ -136,10 +157,9 @@ func (b *body) Read(p []byte) (int, error) {
 // A writer takes an answer, which must keep going.
 type writer struct {
 	http.ResponseWriter
-	control *http.ResponseController
-	idle    time.Duration
-	status  int
-	bytes   int64
+	patience
+	status int
+	bytes  int64
 }
 
 // Unwrap is for [http.ResponseController].
@@ -152,15 +172,20 @@ func (w *writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *writer) Write(p []byte) (int, error) {
+func (w *writer) Write(p []byte) (n int, err error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	_ = w.control.SetWriteDeadline(time.Now().Add(w.idle)) // the error would come again
-	n, err := w.ResponseWriter.Write(p)
+	err = w.taking(func() error {
+		n, err = w.ResponseWriter.Write(p)
+		return err
+	})
 	w.bytes += int64(n)
 	return n, err
 }
+
+// FlushError is for [http.ResponseController].
+func (w *writer) FlushError() error { return w.taking(w.control.Flush) }
 
 // Hijack hands the connection over, for an upgrade. It may then be silent.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -72,5 +73,84 @@ func TestSilenceBeforeTheEnd(t *testing.T) {
 		body, err := io.ReadAll(response.Body)
 		require.NoError(t, err)
 		assert.Equal(t, "event", string(body))
+	})
+}
+
+// overHTTP2 serves one connection of HTTP/2 and returns a client that uses it.
+func overHTTP2(t *testing.T, h http.HandlerFunc) *http.Client {
+	l := make(piped, 1)
+	client, server := net.Pipe()
+	l <- server
+	close(l)
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	front := &http.Server{Handler: proxy.Watch(h, time.Minute, nil), Protocols: protocols}
+	go func() { _ = front.Serve(l) }()
+	transport := &http.Transport{Protocols: protocols, DialContext: func(context.Context, string, string) (net.Conn, error) { return client, nil }}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		client.Close()
+		server.Close()
+	})
+	return &http.Client{Transport: transport}
+}
+
+// Over HTTP/2 a deadline ends a stream even if nobody waits for anything. It is
+// only for as long as the client is waited for: not while the service is silent,
+// nor while it takes its time for what has come.
+func TestSilenceOfTheServiceOverHTTP2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := overHTTP2(t, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(2 * time.Minute) // of the test's clock
+			half := make([]byte, 4)
+			_, err := io.ReadFull(r.Body, half)
+			assert.NoError(t, err)
+			time.Sleep(2 * time.Minute)
+			rest, err := io.ReadAll(r.Body)
+			assert.NoError(t, err)
+			for _, event := range []string{string(half), string(rest), "end"} {
+				_, _ = io.WriteString(w, event)
+				assert.NoError(t, http.NewResponseController(w).Flush())
+				time.Sleep(2 * time.Minute)
+			}
+		})
+		response, err := client.Post("http://api.example/", "text/plain", strings.NewReader("halfrest"))
+		require.NoError(t, err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		assert.Equal(t, "halfrestend", string(body))
+	})
+}
+
+// A client that sends or takes nothing is let go, with HTTP/2 as without.
+func TestSilenceOfTheClientOverHTTP2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		took := make(chan time.Duration, 1)
+		client := overHTTP2(t, func(w http.ResponseWriter, r *http.Request) {
+			start := time.Now()
+			var err error
+			if r.Method == http.MethodPost {
+				_, err = io.ReadAll(r.Body)
+			}
+			for err == nil { // more than the client has room for
+				if _, err = w.Write(make([]byte, 1<<20)); err == nil {
+					err = http.NewResponseController(w).Flush()
+				}
+			}
+			took <- time.Since(start)
+		})
+		response, err := client.Get("http://api.example/")
+		require.NoError(t, err)
+		defer response.Body.Close()
+		assert.Equal(t, time.Minute, <-took)
+
+		body, sending := io.Pipe()
+		defer sending.Close()
+		go func() { _, _ = io.WriteString(sending, "half") }()
+		if response, err := client.Post("http://api.example/", "text/plain", body); err == nil {
+			response.Body.Close()
+		}
+		assert.Equal(t, time.Minute, <-took)
 	})
 }
