@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"github.com/sneckauth/sneck"
@@ -189,7 +190,7 @@ func (c *Cache) refresh(t tag, e *entry, token string, now moment, since int64) 
 		c.fly(t, f, token, since, true)
 		if f.err != nil {
 			e.retryAt.Store(c.clock().mono + int64(retryPause))
-			c.cfg.Logger.Warn("could not refresh a token's verdict", "error", f.err)
+			c.cfg.Logger.Warn("could not refresh a token's verdict", "error", withheld(f.err, token))
 		}
 	}()
 }
@@ -238,7 +239,9 @@ func (c *Cache) ask(ctx context.Context, t tag, token string, since int64) (v *v
 	defer func() {
 		if r := recover(); r != nil {
 			c.counters.failures.Add(1)
-			v, err = nil, &sneck.UnavailableError{Err: fmt.Errorf("cache: the verifier panicked: %v", r)}
+			what := panicked(r)
+			c.cfg.Logger.Error("the verifier panicked", "panic", what, "stack", string(debug.Stack()))
+			v, err = nil, &sneck.UnavailableError{Err: fmt.Errorf("cache: the verifier panicked: %s", what)}
 		}
 	}()
 	ref := c.ref(t, token)
