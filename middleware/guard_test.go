@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -161,14 +162,20 @@ func TestDecision(t *testing.T) {
 // No text that a guard makes about a request may hold the request's token,
 // whatever the verifier does.
 func TestNoTokenInAnyText(t *testing.T) {
-	const secret = "tok_4f1c9dd0e0ac4b53a6a1"
+	const secret = "tok_4f1c9dd0e0ac4b53+a6/a1=="
 	verifiers := map[string]func() (*sneck.Token, error){
 		"error":        func() (*sneck.Token, error) { return nil, errors.New("GET /introspect?token=" + secret) },
 		"invalid":      func() (*sneck.Token, error) { return nil, errors.Join(sneck.ErrInvalid, errors.New(secret)) },
 		"unrecognized": func() (*sneck.Token, error) { return nil, errors.Join(sneck.ErrUnrecognized, errors.New(secret)) },
 		"unavailable":  func() (*sneck.Token, error) { return nil, &sneck.UnavailableError{Err: errors.New(secret)} },
-		"panic":        func() (*sneck.Token, error) { panic(secret) },
-		"panic error":  func() (*sneck.Token, error) { panic(errors.New(secret)) },
+		"in a query": func() (*sneck.Token, error) {
+			return nil, &url.Error{Op: "Get", URL: "/?token=" + url.QueryEscape(secret), Err: errors.New("down")}
+		},
+		"in a path": func() (*sneck.Token, error) {
+			return nil, &url.Error{Op: "Get", URL: "/" + url.PathEscape(secret), Err: errors.New("down")}
+		},
+		"panic":       func() (*sneck.Token, error) { panic(secret) },
+		"panic error": func() (*sneck.Token, error) { panic(errors.New(secret)) },
 		"runtime error": func() (*sneck.Token, error) {
 			var none *sneck.Token
 			return &sneck.Token{Subject: none.Subject}, nil
@@ -192,7 +199,9 @@ func TestNoTokenInAnyText(t *testing.T) {
 			assert.Equal(t, want, rec.Code)
 			all.WriteString(dump(rec))
 			all.WriteString(guard.Check(get("Bearer "+secret), anyToken).String())
-			assert.NotContains(t, all.String(), secret)
+			for _, spelling := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+				assert.NotContains(t, all.String(), spelling)
+			}
 			assert.Contains(t, all.String(), `"msg":"request refused"`)
 			if strings.Contains(name, "panic") {
 				assert.Contains(t, all.String(), "guard.go") // the stack

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -72,12 +73,13 @@ func newPanicError(v any) *panicError {
 
 func (e *panicError) Error() string { return "middleware: the verifier panicked: " + e.what }
 
-// withhold replaces an error that quotes the token, such as a [url.Error] of
-// a request that should not have had it in its URL, and keeps its kind.
+// withhold replaces an error that quotes the token, as it is or as it stands in
+// a URL, such as a [url.Error] of a request that should not have had it there,
+// and keeps its kind.
 // Shorter tokens than any real one are not looked for: they are in any text.
 func withhold(err error, token string) error {
 	const shortest = 16
-	if len(token) < shortest || !strings.Contains(err.Error(), token) {
+	if len(token) < shortest || !quotes(err.Error(), token) {
 		return err
 	}
 	const text = "middleware: the verifier's error quoted the token and is withheld"
@@ -88,4 +90,9 @@ func withhold(err error, token string) error {
 		return fmt.Errorf(text+": %w", sneck.ErrUnrecognized)
 	}
 	return errors.New(text)
+}
+
+func quotes(text, token string) bool {
+	return strings.Contains(text, token) ||
+		strings.Contains(text, url.QueryEscape(token)) || strings.Contains(text, url.PathEscape(token))
 }
