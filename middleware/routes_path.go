@@ -62,14 +62,13 @@ func reserved(escape string) bool {
 func (t *table) plainSpelling(r *http.Request, found *rule) bool {
 	p := r.URL.Path
 	usual := t.usual(p)
+	if (usual != p || t.mixed) && !t.under(found, r, usual) {
+		return false
+	}
 	if len(p) > 1 && p[len(p)-1] == '/' && strings.Count(pathOf(found.pattern), "/") != strings.Count(p, "/") {
-		usual = usual[:len(usual)-1]
+		return t.under(found, r, usual[:len(usual)-1])
 	}
-	if usual == p && !t.mixed {
-		return true
-	}
-	other := match(t.folded, &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: usual}})
-	return other == nil || other.pattern == found.pattern
+	return true
 }
 
 // plainEnd reports whether the rule of a path is also that of what is before an
@@ -77,10 +76,19 @@ func (t *table) plainSpelling(r *http.Request, found *rule) bool {
 // do, sees no more of it.
 func (t *table) plainEnd(r *http.Request, found *rule) bool {
 	end := strings.IndexAny(r.URL.Path, "?#")
-	if end < 0 {
-		return true
+	return end < 0 || t.under(found, r, t.usual(r.URL.Path[:end]))
+}
+
+// under reports whether a path in its usual spelling is under the same rule as
+// the request, or under none. Where a mux would redirect to the path with a
+// slash at its end, a handler that takes the two for the same answers by itself.
+func (t *table) under(found *rule, r *http.Request, usual string) bool {
+	to := &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: usual}}
+	other := match(t.folded, to)
+	if other == nil && usual != "" {
+		to.URL.Path += "/"
+		other = match(t.folded, to)
 	}
-	other := match(t.folded, &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: t.usual(r.URL.Path[:end])}})
 	return other == nil || other.pattern == found.pattern
 }
 

@@ -240,6 +240,28 @@ func TestRoutesByUnclearSpelling(t *testing.T) {
 		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
 	}
 
+	// A mux would redirect from there to the rule of all that is below. They do
+	// not ask it.
+	rs = newRoutes(t, []middleware.Route{
+		{Pattern: "/", Policy: policy(scopes.AnyToken())},
+		{Pattern: "/admin/", Policy: policy(scopes.All("admin"))},
+		{Pattern: "/Users/{id}/{$}", Policy: policy(scopes.All("admin"))},
+		{Pattern: "GET /files/{rest...}", Policy: policy(scopes.All("admin"))},
+	}, nil)
+	for target, want := range map[string]middleware.Reason{
+		"/admin": middleware.ReasonNoRoute, "/admin/": middleware.ReasonScope, "/admin/x/": middleware.ReasonScope,
+		"/ADMIN": middleware.ReasonPath, "/Admin/": middleware.ReasonPath, "/ADMIN/x": middleware.ReasonPath, "/ADMIN/x/": middleware.ReasonPath,
+		"/admin%3F": middleware.ReasonPath, "/ADMIN%23": middleware.ReasonPath,
+		"/Users/7/": middleware.ReasonScope, "/users/7/": middleware.ReasonPath, "/users/7": middleware.ReasonPath,
+		"/Files/": middleware.ReasonPath, "/FILES": middleware.ReasonPath, "/Files/x": middleware.ReasonPath,
+		"/": ok, "/else": ok, "/else/": ok, "/ELSE/": ok, "/ELSE%3F": ok,
+	} {
+		r := request(t, "GET", target)
+		r.Header.Set("Authorization", "Bearer none")
+		d := rs.Check(r)
+		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
+	}
+
 	// Who has routes that differ only in case knows the difference.
 	rs = newRoutes(t, []middleware.Route{
 		{Pattern: "/", Policy: policy(scopes.AnyToken())},
