@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"unicode/utf8"
 )
 
 // plainPath reports whether every reader of the request's path reads the same.
@@ -95,6 +96,24 @@ func (t *table) under(found *rule, r *http.Request, usual string) bool {
 // usual returns the usual spelling of a path or segment.
 func (t *table) usual(s string) string {
 	if t.folded == t.mux {
+		return s
+	}
+	return foldCase(s)
+}
+
+// foldCase returns a text as it is compared without regard to case. In Unicode the
+// capitals of two letters can be the same, such as those of "s" and "ſ", and so
+// can the small ones of two capitals: some compare by these, some by those, and
+// some by both.
+func foldCase(s string) string {
+	capital := false
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return strings.ToLower(strings.ToUpper(s))
+		}
+		capital = capital || 'A' <= s[i] && s[i] <= 'Z'
+	}
+	if !capital {
 		return s
 	}
 	return strings.ToLower(s)

@@ -262,6 +262,24 @@ func TestRoutesByUnclearSpelling(t *testing.T) {
 		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
 	}
 
+	// Letters of which the capital, or the small one, is that of another.
+	rs = newRoutes(t, []middleware.Route{
+		{Pattern: "/", Policy: policy(scopes.AnyToken())},
+		{Pattern: "/keys/", Policy: policy(scopes.All("admin"))},
+		{Pattern: "/Ist", Policy: policy(scopes.All("admin"))},
+		{Pattern: "/ſong", Policy: policy(scopes.All("admin"))},
+	}, nil)
+	for target, want := range map[string]middleware.Reason{
+		"/\u212aeys/": middleware.ReasonPath, "/key\u017f/x": middleware.ReasonPath, "/%E2%84%AAEY%C5%BF": middleware.ReasonPath,
+		"/\u0131st": middleware.ReasonPath, "/\u0130st": middleware.ReasonPath, "/song": middleware.ReasonPath, "/Song": middleware.ReasonPath,
+		"/\u017fong": middleware.ReasonScope, "/Ist": middleware.ReasonScope, "/keyß": ok, "/Ärger": ok,
+	} {
+		r := request(t, "GET", target)
+		r.Header.Set("Authorization", "Bearer none")
+		d := rs.Check(r)
+		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
+	}
+
 	// Who has routes that differ only in case knows the difference.
 	rs = newRoutes(t, []middleware.Route{
 		{Pattern: "/", Policy: policy(scopes.AnyToken())},
