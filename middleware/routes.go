@@ -45,11 +45,12 @@ func (e *RouteError) Unwrap() error { return e.Err }
 // The decision must be about the path that the handler sees, however it reads
 // it. So a request is refused with 400 whose path would be another one when
 // cleaned or decoded once more: with an empty segment, "." or "..", a
-// backslash, a semicolon, a control character, or an escaped slash or dot; and
-// one that is under another rule for a router that does not decode it, as some
-// do not, that takes no notice of a slash at the end, or none of the case of
-// letters, or for which the path ends at an escaped "?" or "#". A redirect to
-// the clean path, as ServeMux makes, would tell which routes there are.
+// backslash, a semicolon, a control character, an escaped slash or dot, or one of
+// these in more bytes of UTF-8 than it has; and one that is under another rule
+// for a router that does not decode it, as some do not, that takes no notice of
+// a slash at the end, or none of the case of letters, or for which the path ends
+// at an escaped "?" or "#". A redirect to the clean path, as ServeMux makes,
+// would tell which routes there are.
 //
 // A pattern with a host matches by the Host header, which the client sends: a
 // handler that serves all hosts alike must not be guarded by host. If there is

@@ -20,6 +20,8 @@ func plainPath(r *http.Request) bool {
 			return false
 		case c == '%' && len(p) > i+2 && isHex(p[i+1]) && isHex(p[i+2]): // decoded once more, it would be another path
 			return false
+		case c >= 0xc0 && overlong(p[i:]):
+			return false
 		}
 	}
 	if clean := path.Clean(p); len(clean) != len(p) && (len(clean)+1 != len(p) || p[len(p)-1] != '/' || len(clean) == 1) {
@@ -37,6 +39,25 @@ func plainPath(r *http.Request) bool {
 		i += 1 + next
 	}
 	return true
+}
+
+// overlong reports whether a text begins with a sequence of bytes by which careless
+// readers of UTF-8 mean a character that has a shorter one, such as a slash or a
+// dot (RFC 3629, section 10), or with one longer than there are.
+func overlong(s string) bool {
+	if len(s) < 2 || s[1]&0xc0 != 0x80 {
+		return false
+	}
+	switch c := s[0]; c {
+	case 0xc0, 0xc1:
+		return true
+	case 0xe0:
+		return s[1] < 0xa0
+	case 0xf0:
+		return s[1] < 0x90
+	default:
+		return c >= 0xf8
+	}
 }
 
 func isHex(c byte) bool {
