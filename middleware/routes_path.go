@@ -154,14 +154,15 @@ func (t *table) fold(routes []Route) {
 	}
 }
 
-// foldPattern returns a pattern with its path in lower case, but for the names
-// of wildcards, of which there could be two that differ only in case.
+// foldPattern returns a pattern with its path in lower case, as it means it and
+// not as it escapes it, but for the names of wildcards, of which there could be
+// two that differ only in case.
 func (t *table) foldPattern(pattern string) string {
 	p := pathOf(pattern)
 	segments := strings.Split(p, "/")
 	for i, s := range segments {
-		if !strings.HasPrefix(s, "{") {
-			segments[i] = t.usual(s)
+		if text, err := url.PathUnescape(s); err == nil && !strings.HasPrefix(s, "{") && t.usual(text) != text {
+			segments[i] = url.PathEscape(t.usual(text))
 		}
 	}
 	return strings.TrimSuffix(pattern, p) + strings.Join(segments, "/")

@@ -277,11 +277,14 @@ func TestRoutesByUnclearSpelling(t *testing.T) {
 		{Pattern: "/keys/", Policy: policy(scopes.All("admin"))},
 		{Pattern: "/Ist", Policy: policy(scopes.All("admin"))},
 		{Pattern: "/ſong", Policy: policy(scopes.All("admin"))},
+		{Pattern: "/%C3%89cole/{Id}", Policy: policy(scopes.All("admin"))},
+		{Pattern: "/%41%2dZ/", Policy: policy(scopes.All("admin"))},
 	}, nil)
 	for target, want := range map[string]middleware.Reason{
 		"/\u212aeys/": middleware.ReasonPath, "/key\u017f/x": middleware.ReasonPath, "/%E2%84%AAEY%C5%BF": middleware.ReasonPath,
 		"/\u0131st": middleware.ReasonPath, "/\u0130st": middleware.ReasonPath, "/song": middleware.ReasonPath, "/Song": middleware.ReasonPath,
 		"/\u017fong": middleware.ReasonScope, "/Ist": middleware.ReasonScope, "/keyß": ok, "/Ärger": ok,
+		"/École/7": middleware.ReasonScope, "/école/7": middleware.ReasonPath, "/A-Z/": middleware.ReasonScope, "/a-z/x": middleware.ReasonPath,
 	} {
 		r := request(t, "GET", target)
 		r.Header.Set("Authorization", "Bearer none")
