@@ -124,7 +124,7 @@ func (m *MTLS) trusts(remote string) bool {
 		return false
 	}
 	for _, proxy := range m.TrustedProxies {
-		if proxy.Contains(peer.Addr().Unmap()) {
+		if proxy.Contains(peer.Addr().Unmap().WithZone("")) {
 			return true
 		}
 	}

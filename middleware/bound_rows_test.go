@@ -325,10 +325,11 @@ func certificateGroups() []group {
 		{"certificate from a proxy", func(c *middleware.Config) {
 			config(middleware.Optional)(c)
 			c.MTLS.Header = "client-cert"
-			c.MTLS.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+			c.MTLS.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("fe80::/10")}
 		}, anyToken, []row{
 			{"good", change(get("Bearer bound"), from("10.1.2.3:4"), field(rfc9440(mine))), admitted, ok},
 			{"IPv6", change(get("Bearer bound"), from("[fd00::1]:4"), field(rfc9440(mine))), admitted, ok},
+			{"IPv6 of a link", change(get("Bearer bound"), from("[fe80::1%eth0]:4"), field(rfc9440(mine))), admitted, ok},
 			{"IPv4 in IPv6", change(get("Bearer bound"), from("[::ffff:10.1.2.3]:4"), field(rfc9440(mine))), admitted, ok},
 			{"PEM", change(get("Bearer bound"), from("10.1.2.3:4"), field(escaped(mine, "CERTIFICATE"))), admitted, ok},
 			{"directly", change(get("Bearer bound"), from("192.0.2.1:4"), shows(mine)), admitted, ok},
@@ -336,6 +337,7 @@ func certificateGroups() []group {
 			{"not an address", change(get("Bearer bound"), from("@"), field(rfc9440(mine))), invalid, binding},
 			{"no port", change(get("Bearer bound"), from("10.1.2.3"), field(rfc9440(mine))), invalid, binding},
 			{"the proxy's own", change(get("Bearer bound"), from("10.1.2.3:4"), shows(mine)), invalid, binding},
+			{"the proxy's own at a link", change(get("Bearer bound"), from("[fe80::1%eth0]:4"), shows(mine)), invalid, binding},
 			{"another", change(get("Bearer bound"), from("10.1.2.3:4"), field(rfc9440(others))), invalid, binding},
 			{"two", change(get("Bearer bound"), from("10.1.2.3:4"), field(rfc9440(mine), rfc9440(mine))), invalid, binding},
 			{"empty", change(get("Bearer bound"), from("10.1.2.3:4"), field("")), invalid, binding},
