@@ -1,11 +1,15 @@
 package grpc_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	adapter "github.com/sneckauth/sneck/adapter/grpc"
 	"github.com/sneckauth/sneck/middleware"
@@ -45,6 +49,25 @@ adapter/grpc: "/c.Service/" is in Rules and in Unguarded
 adapter/grpc: Unguarded has "h.Service/", which is no method or service (hint: /grpc.health.v1.Health/)
 adapter/grpc: Unguarded has "/i.Service/I" twice
 adapter/grpc: Unguarded has "//", which is no method or service (hint: /grpc.health.v1.Health/)`, err.Error())
+}
+
+// What a rule was made of may be changed later; the rule is not.
+func TestRulesAreCopied(t *testing.T) {
+	others, acr := []string{"https://other.example"}, []string{"gold"}
+	g, err := adapter.New(adapter.Config{Guard: newGuard(t, middleware.Config{}), Rules: map[string]middleware.Policy{
+		"/a.Service/A": {Scopes: scopes.AnyToken(), Audience: others},
+		"/a.Service/B": {Scopes: scopes.AnyToken(), ACR: acr},
+	}})
+	require.NoError(t, err)
+	others[0], acr[0] = audience, ""
+	ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", "Bearer reader"))
+	for _, method := range []string{"/a.Service/A", "/a.Service/B"} {
+		_, err := g.Unary(ctx, nil, &grpc.UnaryServerInfo{FullMethod: method}, func(context.Context, any) (any, error) {
+			t.Errorf("%s was called", method)
+			return nil, nil
+		})
+		assert.Equal(t, codes.Unauthenticated, status.Code(err), method)
+	}
 }
 
 func TestCheckServices(t *testing.T) {

@@ -63,7 +63,7 @@ func New(c Config) (*Guard, error) {
 	}
 	g := &Guard{guard: c.Guard, rules: make(map[string]*rule), outlive: c.DangerouslyOutliveToken}
 	for name, policy := range c.Rules {
-		policy.ACR = slices.Clone(policy.ACR)
+		policy.ACR, policy.Audience = slices.Clone(policy.ACR), slices.Clone(policy.Audience)
 		g.rules[name] = &rule{name: name, policy: policy}
 	}
 	for _, name := range c.Unguarded {
