@@ -42,18 +42,43 @@ func (s *expiring) RecvMsg(m any) error {
 	if hasExpired(s.ctx) {
 		return ended
 	}
-	received := make(chan error, 1)
-	go func() { received <- s.ServerStream.RecvMsg(m) }()
+	received := make(chan receipt, 1)
+	go s.receive(m, received)
 	select {
-	case err := <-received:
+	case r := <-received:
 		if hasExpired(s.ctx) {
 			return ended
 		}
-		return err
+		return r.result()
 	case <-s.ctx.Done():
 		if hasExpired(s.ctx) {
 			return ended
 		}
-		return <-received // the client has gone, and what it sent comes to an end
+		r := <-received // the client has gone, and what it sent comes to an end
+		return r.result()
 	}
+}
+
+// A receipt is how receiving ended.
+type receipt struct {
+	err      error
+	panicked any
+}
+
+// receive receives a message. A panic is for who waits for it: here nobody could
+// recover it, and it would end the process.
+func (s *expiring) receive(m any, received chan<- receipt) {
+	var r receipt
+	defer func() {
+		r.panicked = recover()
+		received <- r
+	}()
+	r.err = s.ServerStream.RecvMsg(m)
+}
+
+func (r receipt) result() error {
+	if r.panicked != nil {
+		panic(r.panicked)
+	}
+	return r.err
 }

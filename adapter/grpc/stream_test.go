@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	pb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -154,5 +155,30 @@ func TestStreamOutlivesItsToken(t *testing.T) {
 			assert.Equal(t, "alice", body)
 			time.Sleep(time.Hour)
 		}
+	})
+}
+
+// A breaking stream is what an interceptor before the guard has made of one.
+type breaking struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s breaking) Context() context.Context { return s.ctx }
+func (breaking) RecvMsg(any) error          { panic("broken") }
+
+// What panics below the guard can be recovered above it, and ends no server.
+func TestStreamPanicsWhereItIsCalled(t *testing.T) {
+	g, err := adapter.New(adapter.Config{
+		Guard: newGuard(t, middleware.Config{Verifier: authtest.MapVerifier{
+			"hour": {Subject: "alice", Audience: []string{audience}, Expires: time.Now().Add(time.Hour)},
+		}}),
+		Rules: map[string]middleware.Policy{fullDuplex: {Scopes: scopes.AnyToken()}},
+	})
+	require.NoError(t, err)
+	ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", "Bearer hour"))
+	info := &grpc.StreamServerInfo{FullMethod: fullDuplex}
+	assert.PanicsWithValue(t, "broken", func() {
+		_ = g.Stream(nil, breaking{ctx: ctx}, info, func(_ any, ss grpc.ServerStream) error { return ss.RecvMsg(nil) })
 	})
 }
