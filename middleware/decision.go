@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/brief"
 	"github.com/sneckauth/sneck/scopes"
 )
 
@@ -273,7 +274,7 @@ func (g *Guard) log(ctx context.Context, level slog.Level, r *http.Request, d *D
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("method", r.Method),
+		slog.String("method", brief.Method(r)),
 		slog.Any("decision", *d),
 	}
 	var panicked *panicError

@@ -235,3 +235,20 @@ func TestLogLevels(t *testing.T) {
 		assert.Equal(t, want, strings.TrimSpace(buf.String()))
 	}
 }
+
+// A method is what the client says, and may be as long as a header.
+func TestLogBoundsTheMethod(t *testing.T) {
+	var buf bytes.Buffer
+	guard := newGuard(t, func(c *middleware.Config) { c.Logger = slog.New(slog.NewTextHandler(&buf, nil)) })
+	for given, want := range map[string]string{
+		"GET":                        "method=GET ",
+		"VERSION-CONTROL":            "method=VERSION-CONTROL ",
+		strings.Repeat("A", 33):      "method=" + strings.Repeat("A", 32) + "… ",
+		strings.Repeat("A", 100_000): "method=" + strings.Repeat("A", 32) + "… ",
+	} {
+		buf.Reset()
+		guard.Check(change(get(), method(given)), anyToken)
+		assert.Contains(t, buf.String(), want)
+		assert.Less(t, buf.Len(), 1000)
+	}
+}

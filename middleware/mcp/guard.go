@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/brief"
 	"github.com/sneckauth/sneck/middleware"
 	"github.com/sneckauth/sneck/scopes"
 )
@@ -148,7 +149,7 @@ func (g *Guard) refuseOrigin(w http.ResponseWriter, r *http.Request) {
 	}
 	if g.logger != nil {
 		g.logger.LogAttrs(r.Context(), slog.LevelInfo, "request refused",
-			slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Any("decision", d))
+			slog.String("method", brief.Method(r)), slog.String("route", r.Pattern), slog.Any("decision", d))
 	}
 	g.guard.Refuse(w, r, d)
 }

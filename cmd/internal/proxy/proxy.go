@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/brief"
 )
 
 // A Config says where requests go that a guard has admitted.
@@ -216,7 +217,7 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 		out = failure{http.StatusGatewayTimeout, "gateway_timeout", "The service did not answer in time"}
 	}
 	p.config.Logger.LogAttrs(r.Context(), level, "request not answered by the service",
-		slog.String("method", r.Method), slog.Int("status", out.status), slog.String("cause", cause(err)))
+		slog.String("method", brief.Method(r)), slog.Int("status", out.status), slog.String("cause", cause(err)))
 	if rec := recordOf(r.Context()); rec != nil {
 		rec.failed = out.code
 	}

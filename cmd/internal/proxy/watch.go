@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sneckauth/sneck/internal/brief"
 	"github.com/sneckauth/sneck/middleware"
 )
 
@@ -97,7 +98,7 @@ func log(logger *slog.Logger, r *http.Request, w *writer, rec *record, took time
 		status = http.StatusOK // of an empty answer
 	}
 	attrs := []slog.Attr{
-		slog.String("method", about.Method), slog.String("path", path), slog.Int("status", status),
+		slog.String("method", brief.Method(about)), slog.String("path", path), slog.Int("status", status),
 		slog.Int64("bytes", w.bytes), slog.Duration("took", took), slog.String("peer", r.RemoteAddr),
 	}
 	if rec.decided {

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -153,4 +155,14 @@ func TestSilenceOfTheClientOverHTTP2(t *testing.T) {
 		}
 		assert.Equal(t, time.Minute, <-took)
 	})
+}
+
+// What a client chooses makes no long line of the log.
+func TestLogIsBrief(t *testing.T) {
+	var logged strings.Builder
+	h := proxy.Watch(http.NotFoundHandler(), time.Minute, slog.New(slog.NewTextHandler(&logged, nil)))
+	r := httptest.NewRequest("GET", "/"+strings.Repeat("p", 1000), nil)
+	r.Method = strings.Repeat("M", 1000)
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	assert.Contains(t, logged.String(), "method="+strings.Repeat("M", 32)+"… path=/"+strings.Repeat("p", 255)+"… status=404 ")
 }
