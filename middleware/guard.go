@@ -287,7 +287,11 @@ func (g *Guard) weigh(r *http.Request, p *Policy, proof *dpop.Proof, now time.Ti
 	}
 	if !need.Met(t.Scopes) {
 		d.Reason = ReasonForbidden
-		if p.unmatched {
+		switch {
+		case p.ambiguous:
+			d.Reason = ReasonPath
+			return
+		case p.unmatched:
 			d.Reason = ReasonNoRoute
 		}
 		if d.Required = need.Closest(t.Scopes); d.Required != nil {

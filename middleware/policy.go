@@ -79,6 +79,7 @@ type Policy struct {
 	DangerouslyShadow bool
 
 	unmatched bool // it stands for the lack of a route
+	ambiguous bool // and of it that there may be several
 }
 
 // empty reports whether nothing but the Name is set.

@@ -46,15 +46,16 @@ func (e *RouteError) Unwrap() error { return e.Err }
 // it. So a request is refused with 400 whose path would be another one when
 // cleaned or decoded once more: with an empty segment, "." or "..", a
 // backslash, a semicolon, a control character, an escaped slash or dot, or one of
-// these in more bytes of UTF-8 than it has; and one that is under another rule
-// for a router that does not decode it, as some do not, that takes no notice of
-// a slash at the end, or none of the case of letters, or for which the path ends
-// at an escaped "?" or "#". A redirect to the clean path, as ServeMux makes,
-// would tell which routes there are.
+// these in more bytes of UTF-8 than it has. And so is one, if it has a valid
+// token, or the rule is public, that is under another rule for a router that
+// does not decode it, as some do not, that takes no notice of a slash at the end,
+// or none of the case of letters, or for which the path ends at an escaped "?" or
+// "#"; without a token the answer is 401. A redirect to the clean path, as
+// ServeMux makes, would tell which routes there are.
 //
 // A pattern with a host matches by the Host header, which the client sends: a
 // handler that serves all hosts alike must not be guarded by host. If there is
-// such a pattern, a request is also refused with 400 whose host is under another
+// such a pattern, a request is refused in the same way whose host is under another
 // rule when it is spelled as usual, in lower case and without a dot at its end.
 //
 // Where [Config.AllowPreflight] is set, a preflight request is admitted if a
@@ -216,16 +217,28 @@ func (rs *Routes) Check(r *http.Request) Decision {
 	return d
 }
 
-// unmatched is the policy of requests that no route matches: nobody meets it.
-var unmatched = Policy{unmatched: true}
+// unmatched is the policy of requests that no route matches, and ambiguous that
+// of those that are under another rule for some handler: nobody meets them. Who
+// has no valid token is not told which of them it is, nor that it is one.
+var (
+	unmatched = Policy{unmatched: true}
+	ambiguous = Policy{unmatched: true, ambiguous: true}
+)
 
 func (rs *Routes) check(r *http.Request, d *Decision) {
 	begun := rs.guard.begin()
-	rule, clear := rs.rule(r)
-	switch {
-	case !clear:
+	if !plainPath(r) {
 		d.Reason = ReasonPath
 		rs.guard.report(r, d, begun)
+		return
+	}
+	rule, clear := rs.rule(r)
+	switch {
+	case !clear && rule != nil && rule.public: // no token is looked at
+		d.Reason = ReasonPath
+		rs.guard.report(r, d, begun)
+	case !clear:
+		rs.guard.check(r, &ambiguous, d)
 	case rule == nil:
 		rs.guard.check(r, &unmatched, d)
 	case rule.public:
@@ -236,12 +249,9 @@ func (rs *Routes) check(r *http.Request, d *Decision) {
 	}
 }
 
-// rule returns the rule of a request, or nil if there is none, and whether every
-// handler would see a request for which that is the rule.
+// rule returns the rule of a request with a plain path, or nil if there is none,
+// and whether every handler would see a request for which that is the rule.
 func (rs *Routes) rule(r *http.Request) (_ *rule, clear bool) {
-	if !plainPath(r) {
-		return nil, false
-	}
 	t := rs.table.Load()
 	found, clear := t.rule(r, r.Method)
 	if found == nil && clear && rs.guard.config.AllowPreflight && preflight(r) {

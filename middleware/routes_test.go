@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -305,6 +306,36 @@ func TestRoutesByUnclearSpelling(t *testing.T) {
 	}
 }
 
+// Who has no valid token gets the same answer wherever there is a rule, and for
+// whatever spelling of it.
+func TestRoutesTellStrangersNothing(t *testing.T) {
+	rs := newRoutes(t, []middleware.Route{
+		{Pattern: "/", Policy: policy(scopes.AnyToken())},
+		{Pattern: "GET /admin/", Policy: policy(scopes.All("admin"))},
+		{Pattern: "other.example/", Policy: policy(scopes.All("admin"))},
+	}, nil)
+	targets := []string{"/", "/else/", "/ELSE", "/admin/", "/admin", "/ADMIN", "/Admin/x", "/%61dmin/", "/admin%3F", "http://other.example/", "http://OTHER.example/"}
+	for _, authorization := range []string{"", "Bearer unknown"} {
+		var answers []string
+		for _, target := range targets {
+			r := request(t, "GET", target)
+			if authorization != "" {
+				r.Header.Set("Authorization", authorization)
+			}
+			rec := httptest.NewRecorder()
+			rs.Wrap(http.HandlerFunc(hello)).ServeHTTP(rec, r)
+			assert.Equal(t, 401, rec.Code, target)
+			answers = append(answers, dump(rec))
+		}
+		assert.Len(t, slices.Compact(answers), 1)
+	}
+	for _, target := range targets[5:9] {
+		r := request(t, "GET", target)
+		r.Header.Set("Authorization", "Bearer none")
+		assert.Equal(t, middleware.ReasonPath, rs.Check(r).Reason, target)
+	}
+}
+
 func TestRoutesAndPreflight(t *testing.T) {
 	ask := func(allow bool, method, target string, changes ...func(*http.Request)) middleware.Decision {
 		rs := newRoutes(t, songs, func(c *middleware.Config) { c.AllowPreflight = allow })
@@ -328,7 +359,7 @@ func TestRoutesAndPreflight(t *testing.T) {
 		{"CONNECT", "/files/x", true, preflight, "/files/"},
 		{"CONNECT", "/songs/7", false, middleware.ReasonNoToken, ""},
 		{"PUT", "/files//x", false, middleware.ReasonPath, ""},
-		{"PUT", "/f%69les/x", false, middleware.ReasonPath, ""},
+		{"PUT", "/f%69les/x", false, middleware.ReasonNoToken, ""},
 	} {
 		d := ask(true, test.method, test.target)
 		assert.Equal(t, []any{test.allowed, test.reason, test.rule}, []any{d.Allowed, d.Reason, d.Rule}, test)
