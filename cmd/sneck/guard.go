@@ -35,7 +35,8 @@ what the route demands, and tells the service by X-Sneck-Subject and other
 header fields who calls. What it knows it has asked an authorization server, or
 read in a signed token. With --tls-cert and --tls-key it speaks TLS and HTTP/2,
 and takes renewed certificates as they come. It logs to the standard error. On
-SIGHUP it reads the file with routes again, which it follows in any case.
+SIGHUP it reads the file with routes again, which it follows in any case; without
+one it goes on.
 
 Each setting can be in the file, in the environment and on the command line,
 which counts most.
@@ -96,8 +97,8 @@ func (c *guardCommand) Run(ctx context.Context, con *console) error {
 	defer metrics.Close()
 	if s.routes != nil {
 		go s.routes.Watch(ctx, followRoutes)
-		reloadOnSignal(ctx, s.routes, logger)
 	}
+	reloadOnSignal(ctx, s.routes, logger)
 	logger.Info("listening", "url", s.url(l), "mode", set.Mode, "upstream", set.Upstream)
 	if err := s.serve(ctx, l, logger); err != nil {
 		return err
@@ -142,10 +143,13 @@ func allMistakes(loaded *settings.Loaded, routes error) error {
 func guardSchema() []byte { return yaml.Schema(guardSettings{}) }
 
 // reloadOnSignal has the file with routes read again when the process gets
-// SIGHUP, until ctx is done.
+// SIGHUP, until ctx is done. Where there is none, the signal is no reason to end
+// either: who renews a certificate may send it to everything that serves.
 func reloadOnSignal(ctx context.Context, routes *yaml.File, logger *slog.Logger) {
 	onHangup(ctx, func() {
-		if err := routes.Reload(); err != nil {
+		if routes == nil {
+			logger.Info("nothing is read again on SIGHUP without a file with routes (hint: certificates and secrets are followed as they are)")
+		} else if err := routes.Reload(); err != nil {
 			logger.Error("routes not replaced, the former ones are in force", "error", err)
 		} else {
 			logger.Info("routes replaced")

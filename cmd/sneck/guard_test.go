@@ -206,6 +206,16 @@ func TestGuardFollowsRoutes(t *testing.T) {
 	assert.Equal(t, 200, status(t, "GET", g.url+"/health", ""))
 }
 
+// The signal does not end a guard that has no such file.
+func TestGuardGoesOnAfterHangup(t *testing.T) {
+	authority := authtest.NewServer(t)
+	g := startGuard(t, guardFile(t, authority, echoing(t)), nil)
+	// The listening line comes just after the signal is awaited.
+	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
+	require.Eventually(t, func() bool { return strings.Contains(string(g.log.bytes()), "nothing is read again") }, 10*time.Second, 10*time.Millisecond)
+	assert.Equal(t, 200, status(t, "GET", g.url, authority.Token(t, "read")))
+}
+
 // A request under way ends, while no new ones are wanted.
 func TestGuardEndsInOrder(t *testing.T) {
 	authority := authtest.NewServer(t)
