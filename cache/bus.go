@@ -119,7 +119,8 @@ func (c *Cache) send(ctx context.Context, n notice) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Shared.Timeout)
 	defer cancel()
-	if err := c.cfg.Shared.Bus.Publish(ctx, message); err != nil {
+	publish := func(ctx context.Context) error { return c.cfg.Shared.Bus.Publish(ctx, message) }
+	if err := attempt(ctx, publish); err != nil {
 		c.counters.sharedErrors.Add(1)
 		return fmt.Errorf("publish: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -241,5 +242,35 @@ func TestNoTokenInTheStore(t *testing.T) {
 			assert.NotContains(t, string(b), secret)
 			assert.NotContains(t, string(b), "sub-")
 		}
+	})
+}
+
+// A brokenTier panics.
+type brokenTier struct{ *cachetest.Memory }
+
+func (brokenTier) Get(context.Context, string) ([]byte, error)              { panic("get") }
+func (brokenTier) Set(context.Context, string, []byte, time.Duration) error { panic("set") }
+func (brokenTier) Delete(context.Context, string) error                     { panic("delete") }
+func (brokenTier) Publish(context.Context, []byte) error                    { panic("publish") }
+
+// A tier that panics is one that fails: it ends no process, and answers nobody.
+func TestSharedTierPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, m := newAuthority("good"), cachetest.NewMemory()
+		var logged bytes.Buffer
+		c := process(t, a, m, func(cfg *cache.Config) {
+			cfg.Shared.Store, cfg.Shared.Bus = brokenTier{m}, brokenTier{m}
+			cfg.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+		})
+		require.Equal(t, "sub-good", ask(c, t.Context(), "good"))
+		synctest.Wait()
+		require.EqualValues(t, 2, c.Stats().SharedErrors) // get and set
+		require.EqualError(t, c.Revoke(t.Context(), cache.Revocation{Token: "good"}),
+			"cache: revoked in this process only: publish: cache: the shared tier panicked: a value of type string")
+		a.set(func(a *authority) { a.tokens = nil })
+		assert.Equal(t, "invalid", ask(c, t.Context(), "good"))
+		synctest.Wait()
+		assert.Contains(t, logged.String(), `error="cache: the shared tier panicked: a value of type string"`)
+		assert.NotContains(t, logged.String(), "verifier panicked")
 	})
 }

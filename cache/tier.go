@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -77,7 +78,7 @@ func (c *Cache) shared(ctx context.Context, op func(context.Context) error) bool
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Shared.Timeout)
 	defer cancel()
-	err := op(ctx)
+	err := attempt(ctx, op)
 	c.breaker.report(c.clock().mono, err)
 	if err != nil {
 		c.counters.sharedErrors.Add(1)
@@ -85,4 +86,15 @@ func (c *Cache) shared(ctx context.Context, op func(context.Context) error) bool
 		return false
 	}
 	return true
+}
+
+// attempt turns a panic of the shared tier into an error: it is no reason to end
+// the process, as it would in the background.
+func attempt(ctx context.Context, op func(context.Context) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("cache: the shared tier panicked: %s", panicked(r))
+		}
+	}()
+	return op(ctx)
 }
