@@ -94,6 +94,7 @@ func (rs *Routes) Replace(routes []Route) error {
 	}
 	t := &table{mux: http.NewServeMux()}
 	var errs []error
+	var rules []*rule
 	for i, route := range routes {
 		rule, err := rs.guard.rule(route)
 		if err == nil && !register(t.mux, rule.pattern, rule) {
@@ -102,12 +103,14 @@ func (rs *Routes) Replace(routes []Route) error {
 		if err != nil {
 			errs = append(errs, &RouteError{i, err})
 		}
+		rules = append(rules, rule)
 		t.byHost = t.byHost || hostOf(route.Pattern) != ""
 	}
 	if errs != nil {
 		return errors.Join(errs...)
 	}
 	t.fold(routes)
+	findTwins(rules)
 	rs.table.Store(t)
 	return nil
 }
@@ -138,6 +141,7 @@ type rule struct {
 	policy  Policy
 	pattern string
 	public  bool
+	twins   bool // see findTwins
 }
 
 // ServeHTTP is never called.
@@ -159,7 +163,7 @@ func (g *Guard) rule(route Route) (*rule, error) {
 		p.Name = route.Pattern
 	}
 	p.ACR, p.Audience = slices.Clone(p.ACR), slices.Clone(p.Audience)
-	return &rule{p, route.Pattern, route.Public}, nil
+	return &rule{policy: p, pattern: route.Pattern, public: route.Public}, nil
 }
 
 // register adds the rule to the mux and reports whether it could: a mux panics

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -79,19 +80,76 @@ func reserved(escape string) bool {
 }
 
 // plainSpelling reports whether the rule of a path is also that of the path in
-// lower case and without a slash at its end, which many handlers take for the
-// same. The slash may matter if the rule is for this very path.
+// lower case and without a slash at its end, or with one, which many handlers take
+// for the same. The slash may matter if the rule is for this very path.
 func (t *table) plainSpelling(r *http.Request, found *rule) bool {
 	p := r.URL.Path
 	usual := t.usual(p)
 	if (usual != p || t.mixed) && !t.under(found, r, usual) {
 		return false
 	}
-	if len(p) > 1 && p[len(p)-1] == '/' && strings.Count(pathOf(found.pattern), "/") != strings.Count(p, "/") {
+	slash := len(p) > 1 && p[len(p)-1] == '/'
+	switch {
+	case slash && strings.Count(pathOf(found.pattern), "/") != strings.Count(p, "/"):
 		return t.under(found, r, usual[:len(usual)-1])
+	case !found.twins || len(p) == 1:
+		return true
+	case slash:
+		usual = usual[:len(usual)-1]
+	default:
+		usual += "/"
 	}
-	return true
+	other := match(t.folded, &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: usual}})
+	return other == nil || !narrower(other.pattern, found.pattern)
 }
+
+// findTwins marks the rules with a wildcard beside which there may be one that
+// names what this leaves open, but for the slash at the end: "/{page}" and
+// "/admin/". Who takes no notice of the slash goes by the latter.
+func findTwins(rules []*rule) {
+	type shape struct {
+		segments int
+		slash    bool
+	}
+	there := map[shape]bool{}
+	for _, r := range rules {
+		segments, slash := segmentsOf(r.pattern)
+		there[shape{len(segments), slash}] = true
+	}
+	for _, r := range rules {
+		segments, slash := segmentsOf(r.pattern)
+		r.twins = slices.ContainsFunc(segments, isWildcard) && there[shape{len(segments), !slash}]
+	}
+}
+
+// narrower reports whether a pattern names a segment that another one of as many
+// segments leaves open.
+func narrower(pattern, than string) bool {
+	named, _ := segmentsOf(pattern)
+	open, _ := segmentsOf(than)
+	if len(named) != len(open) {
+		return false
+	}
+	for i := range named {
+		if isWildcard(open[i]) && !isWildcard(named[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// segmentsOf returns the segments of a pattern's path, and whether it has a slash
+// at its end, behind which there may be a wildcard for all that follows.
+func segmentsOf(pattern string) (segments []string, slash bool) {
+	p := strings.TrimSuffix(pathOf(pattern), "{$}")
+	if i := strings.LastIndexByte(p, '/'); isWildcard(p[i+1:]) && strings.HasSuffix(p, "...}") {
+		p = p[:i+1]
+	}
+	path, slash := strings.CutSuffix(p, "/")
+	return strings.Split(path, "/")[1:], slash
+}
+
+func isWildcard(segment string) bool { return strings.HasPrefix(segment, "{") }
 
 // plainEnd reports whether the rule of a path is also that of what is before an
 // escaped "?" or "#": who decodes the path and parses it again, as some proxies
@@ -161,7 +219,7 @@ func (t *table) foldPattern(pattern string) string {
 	p := pathOf(pattern)
 	segments := strings.Split(p, "/")
 	for i, s := range segments {
-		if text, err := url.PathUnescape(s); err == nil && !strings.HasPrefix(s, "{") && t.usual(text) != text {
+		if text, err := url.PathUnescape(s); err == nil && !isWildcard(s) && t.usual(text) != text {
 			segments[i] = url.PathEscape(t.usual(text))
 		}
 	}

@@ -272,6 +272,28 @@ func TestRoutesByUnclearSpelling(t *testing.T) {
 		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
 	}
 
+	// What a wildcard leaves open, another rule may name with a slash, or without.
+	rs = newRoutes(t, []middleware.Route{
+		{Pattern: "/{page}", Policy: policy(scopes.AnyToken())},
+		{Pattern: "/admin/", Policy: policy(scopes.All("admin"))},
+		{Pattern: "/users/{id}/", Policy: policy(scopes.AnyToken())},
+		{Pattern: "/users/me", Policy: policy(scopes.All("admin"))},
+		{Pattern: "/both/{id}", Policy: policy(scopes.AnyToken())},
+		{Pattern: "/both/{id}/{rest...}", Policy: policy(scopes.All("admin"))},
+		{Pattern: "GET /exact/{$}", Policy: policy(scopes.All("admin"))},
+	}, nil)
+	for target, want := range map[string]middleware.Reason{
+		"/else": ok, "/else/": middleware.ReasonNoRoute, "/admin": middleware.ReasonPath, "/Admin": middleware.ReasonPath, "/admin/": middleware.ReasonScope,
+		"/exact": middleware.ReasonPath, "/EXACT": middleware.ReasonPath, "/exact/": middleware.ReasonScope,
+		"/users/me": middleware.ReasonScope, "/users/me/": middleware.ReasonPath, "/Users/Me/": middleware.ReasonNoRoute, "/users/me/x": ok, "/users/you/": ok,
+		"/both/7": ok, "/both/7/": middleware.ReasonScope, "/": middleware.ReasonNoRoute,
+	} {
+		r := request(t, "GET", target)
+		r.Header.Set("Authorization", "Bearer none")
+		d := rs.Check(r)
+		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
+	}
+
 	// Letters of which the capital, or the small one, is that of another.
 	rs = newRoutes(t, []middleware.Route{
 		{Pattern: "/", Policy: policy(scopes.AnyToken())},
