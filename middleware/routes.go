@@ -49,9 +49,9 @@ func (e *RouteError) Unwrap() error { return e.Err }
 // these in more bytes of UTF-8 than it has. And so is one, if it has a valid
 // token, or the rule is public, that is under another rule for a router that
 // does not decode it, as some do not, that takes no notice of a slash at the end,
-// or none of the case of letters, or for which the path ends at an escaped "?" or
-// "#"; without a token the answer is 401. A redirect to the clean path, as
-// ServeMux makes, would tell which routes there are.
+// or none of the case of letters, be it of the method, or for which the path ends
+// at an escaped "?" or "#"; without a token the answer is 401. A redirect to the
+// clean path, as ServeMux makes, would tell which routes there are.
 //
 // A pattern with a host matches by the Host header, which the client sends: a
 // handler that serves all hosts alike must not be guarded by host. If there is
@@ -276,13 +276,20 @@ func (t *table) rule(r *http.Request, method string) (_ *rule, clear bool) {
 		clear = match(t.mux, undecoded) == found
 	}
 	if clear && found != nil {
-		clear = t.plainSpelling(r, found) && t.plainEnd(r, found)
+		if strings.IndexFunc(r.Method, isSmall) >= 0 {
+			// Methods are case-sensitive, but not to all who read them.
+			r = &http.Request{Method: strings.ToUpper(r.Method), Host: r.Host, URL: r.URL}
+			clear = match(t.mux, r) == found
+		}
+		clear = clear && t.plainSpelling(r, found) && t.plainEnd(r, found)
 	}
 	if t.byHost && clear {
 		clear = t.plainHost(r, found)
 	}
 	return found, clear
 }
+
+func isSmall(c rune) bool { return 'a' <= c && c <= 'z' }
 
 // plainHost reports whether the rule that was found is also that of the host in
 // its usual spelling. A mux goes by how the host is written, others by what it

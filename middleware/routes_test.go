@@ -328,6 +328,35 @@ func TestRoutesByUnclearSpelling(t *testing.T) {
 	}
 }
 
+// Some frameworks write methods in capitals before they look at them. By small
+// letters a request must not get to another rule.
+func TestRoutesByUnclearMethod(t *testing.T) {
+	rs := newRoutes(t, []middleware.Route{
+		{Pattern: "/", Policy: policy(scopes.AnyToken())},
+		{Pattern: "DELETE /songs/{id}", Policy: policy(scopes.All("admin"))},
+		{Pattern: "GET /songs/{id}", Policy: policy(scopes.AnyToken())},
+		{Pattern: "/albums/", Policy: policy(scopes.ReadWrite{Read: "none"}.Required())},
+	}, nil)
+	for _, test := range []struct {
+		method, target string
+		want           middleware.Reason
+	}{
+		{"DELETE", "/songs/7", middleware.ReasonScope},
+		{"delete", "/songs/7", middleware.ReasonPath},
+		{"Delete", "/songs/7", middleware.ReasonPath},
+		{"get", "/songs/7", middleware.ReasonPath},
+		{"head", "/songs/7", middleware.ReasonPath},
+		{"patch", "/songs/7", ok},
+		{"delete", "/else", ok},
+		{"delete", "/SONGS/7/", middleware.ReasonPath},
+		{"get", "/albums/7", middleware.ReasonScope},
+	} {
+		r := request(t, test.method, test.target)
+		r.Header.Set("Authorization", "Bearer none")
+		assert.Equal(t, test.want, rs.Check(r).Reason, "%v", test)
+	}
+}
+
 // Who has no valid token gets the same answer wherever there is a rule, and for
 // whatever spelling of it.
 func TestRoutesTellStrangersNothing(t *testing.T) {
