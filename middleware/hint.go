@@ -20,7 +20,7 @@ func (d Decision) Hint() string {
 	case ReasonTooLong:
 		return "the client sends something else than a token, or the authorization server puts too much into it"
 	case ReasonPath:
-		return "the path has an empty or dotted segment, a backslash, a semicolon, or an escape that hides one; if the client means it, it has to send the plain path"
+		return "the path has an empty or dotted segment, a backslash, a semicolon, or an escape that hides one, or another spelling of it, of the method or of the host is under another route; the client has to send the plain one"
 	case ReasonRequest:
 		return "the request's body does not say clearly what it asks for, see the error"
 	case ReasonInvalid:
