@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -154,11 +155,13 @@ func (f auditFlags) open() (*audit.Log, error) {
 }
 
 // reopenOnSignal has the log go on in a new file when the process gets SIGHUP,
-// until ctx is done.
-func reopenOnSignal(ctx context.Context, log *audit.Log, failed func(error)) {
+// until ctx is done. Where there is none, the signal is no reason to end either.
+func reopenOnSignal(ctx context.Context, log *audit.Log, logger *slog.Logger) {
 	onHangup(ctx, func() {
-		if err := log.Reopen(); err != nil {
-			failed(err)
+		if log == nil {
+			logger.Info("nothing is opened again on SIGHUP without an audit log (hint: settings are read at the start)")
+		} else if err := log.Reopen(); err != nil {
+			logger.Error("audit log not reopened, it goes on in the old file", "cause", err)
 		}
 	})
 }

@@ -78,11 +78,7 @@ func (s *serverService) assemble(ctx context.Context) (err error) {
 // serve serves and cleans up until ctx is done.
 func (s *serverService) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	if s.audit != nil {
-		reopenOnSignal(ctx, s.audit, func(err error) {
-			s.config.Logger.Error("audit log not reopened, it goes on in the old file", "cause", err)
-		})
-	}
+	reopenOnSignal(ctx, s.audit, s.config.Logger)
 	swept := make(chan struct{})
 	go func() {
 		defer close(swept)
