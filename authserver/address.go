@@ -60,13 +60,13 @@ func (p Proxies) Address(r *http.Request) netip.Addr {
 	for i := len(lines) - 1; i >= 0; i-- {
 		for rest := lines[i]; rest != ""; {
 			var element string
-			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
+			if p.Header == headerForwarded {
+				rest, element = cutLast(rest, ',')
+				element = forwardedFor(element)
+			} else if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
 				rest, element = rest[:comma], rest[comma+1:]
 			} else {
 				rest, element = "", rest
-			}
-			if p.Header == headerForwarded {
-				element = forwardedFor(element)
 			}
 			before, ok := parseAddress(strings.Trim(element, " \t"))
 			if !ok {
@@ -102,15 +102,40 @@ func parseAddress(s string) (netip.Addr, bool) {
 func plain(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
 // forwardedFor returns the "for" parameter of one element (RFC 7239, section
-// 4). What is obscured or unknown is no address.
+// 4). What is obscured or unknown is no address, and neither is what can be
+// read in two ways.
 func forwardedFor(element string) string {
-	for pair := range strings.SplitSeq(element, ";") {
+	var found string
+	for element != "" {
+		var pair string
+		element, pair = cutLast(element, ';')
 		name, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
-		if strings.EqualFold(name, "for") {
-			return strings.Trim(value, `"`)
+		if !strings.EqualFold(name, "for") {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = strings.Trim(value, `"`)
+	}
+	return found
+}
+
+// cutLast cuts s at the last separator that is not in a quoted string: proxies
+// quote what a client sent, such as the host, and a client may have sent what
+// looks like a parameter. It begins at the end, which a proxy wrote, and takes
+// no notice of quotes that a client left open before that.
+func cutLast(s string, separator byte) (before, last string) {
+	quoted := false
+	for i := len(s) - 1; i >= 0; i-- {
+		switch before := s[:i]; {
+		case s[i] == '"' && (len(before)-len(strings.TrimRight(before, `\`)))%2 == 0:
+			quoted = !quoted
+		case s[i] == separator && !quoted:
+			return before, s[i+1:]
 		}
 	}
-	return ""
+	return "", s
 }
 
 // Network returns what limits count as one sender: an IPv4 address, or the first

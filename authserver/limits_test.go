@@ -350,6 +350,13 @@ func TestProxies(t *testing.T) {
 		{"Forwarded", authserver.Proxies{Trusted: trusted, Header: "Forwarded"}, "10.0.0.1:1", []string{"Forwarded", `for=127.0.0.1;proto=http, by=x;For="[2001:db8::1]:443"`}, "2001:db8::1"},
 		{"Forwarded, unknown", authserver.Proxies{Trusted: trusted, Header: "Forwarded"}, "10.0.0.1:1", []string{"Forwarded", `for=192.0.2.9, for=unknown`}, "10.0.0.1"},
 		{"Forwarded, obscured", authserver.Proxies{Trusted: trusted, Header: "Forwarded"}, "10.0.0.1:1", []string{"Forwarded", `for=_hidden, for=10.0.0.2`}, "10.0.0.2"},
+		{"Forwarded, what a client wrote as the host", authserver.Proxies{Trusted: trusted, Header: "Forwarded"}, "10.0.0.1:1", []string{"Forwarded", `proto=http;host="a,for=6.6.6.6";for=192.0.2.9`}, "192.0.2.9"},
+		{"Forwarded, the same behind", authserver.Proxies{Trusted: trusted, Header: "Forwarded"}, "10.0.0.1:1", []string{"Forwarded", `for=192.0.2.9;host="a, for=6.6.6.6;x=y"`}, "192.0.2.9"},
+		{"Forwarded, another parameter", authserver.Proxies{Trusted: trusted, Header: "Forwarded"}, "10.0.0.1:1", []string{"Forwarded", `host="a;for=6.6.6.6";for=192.0.2.9`}, "192.0.2.9"},
+		{"Forwarded, quotes in quotes", authserver.Proxies{Trusted: trusted, Header: "Forwarded"}, "10.0.0.1:1", []string{"Forwarded", `host="a\\\",for=6.6.6.6;b\"";for=192.0.2.9`}, "192.0.2.9"},
+		{"Forwarded, a quote that a client left open", authserver.Proxies{Trusted: trusted, Header: "Forwarded"}, "10.0.0.1:1", []string{"Forwarded", `for="6.6.6.6, for=192.0.2.9`}, "192.0.2.9"},
+		{"Forwarded, one that is not closed", authserver.Proxies{Trusted: trusted, Header: "Forwarded"}, "10.0.0.1:1", []string{"Forwarded", `for=6.6.6.6, for=192.0.2.9;host="a\"`}, "10.0.0.1"},
+		{"Forwarded, twice in one", authserver.Proxies{Trusted: trusted, Header: "Forwarded"}, "10.0.0.1:1", []string{"Forwarded", `for=6.6.6.6;for=192.0.2.9`}, "10.0.0.1"},
 		{"Forwarded, nothing for", authserver.Proxies{Trusted: trusted, Header: "Forwarded"}, "10.0.0.1:1", []string{"Forwarded", `proto=https`}, "10.0.0.1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
