@@ -52,6 +52,9 @@ type Accounts struct {
 	failed func(context.Context, *Account, error)
 }
 
+// nobody is the ID that no account has.
+const nobody = "nobody"
+
 const stranger = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // The kinds of the records of an account.
@@ -310,7 +313,7 @@ func (a *Accounts) SignIn(ctx context.Context, username, password string) (*Acco
 	if err != nil && !errors.Is(err, ErrNoAccount) {
 		return nil, err
 	}
-	id := "nobody"
+	id := nobody
 	if account != nil {
 		id = account.ID
 	}

@@ -438,6 +438,42 @@ func TestSessionFixation(t *testing.T) {
 }
 
 // Who is deleted is signed out, and gets no tokens any more.
+// Who signs in with a password while it is changed is not signed in after that,
+// but for one that was only hashed anew.
+func TestPasswordIsChangedWhileSomebodySignsIn(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		next string
+		want string
+	}{
+		{"to another", "a second password", pageSignIn},
+		{"to the same", password, "Your applications"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var w *world
+			w = newWorld(t, func(s *settings) {
+				s.pages.Record = func(ctx context.Context, e authserver.Event) error {
+					if e.Kind == authserver.EventSignedIn { // it was right, and there is no session yet
+						return w.site.Accounts().SetPassword(ctx, w.alice.ID, test.next, "")
+					}
+					return nil
+				}
+			})
+			b := w.browser()
+			b.get("/account")
+			got := b.signIn("alice", password)
+			assert.Equal(t, test.want, title(b.get("/account")))
+			if test.want == pageSignIn {
+				assert.Contains(t, got.body, "The user name or the password is wrong.")
+				assert.Empty(t, b.cookies)
+				sessions, err := w.site.Accounts().Sessions(t.Context(), w.alice.ID)
+				require.NoError(t, err)
+				assert.Empty(t, sessions)
+			}
+		})
+	}
+}
+
 func TestDeletedAccount(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()

@@ -397,7 +397,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, old *session, page
 			if err != nil {
 				return nil, err
 			}
-			return s.signedIn(w, r, old, account, "passkey", request)
+			return s.signedIn(w, r, old, account, "passkey", request, func() error { return nil })
 		}
 	}
 	username, password := strings.TrimSpace(r.PostForm.Get("username")), r.PostForm.Get("password")
@@ -416,7 +416,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, old *session, page
 		s.showSignIn(w, r, http.StatusTooManyRequests, page, "problem.too_many", formAction...)
 		return nil, nil
 	}
-	account, err := s.checkPassword(ctx, username, password)
+	who, err := s.byPassword(w, r, old, known, username, password, request, try)
 	if errors.Is(err, ErrWrongPassword) {
 		s.log(ctx, "sign-in refused", "cause", "wrong password", "address", s.config.Address(r))
 		// It is refused anyway.
@@ -424,11 +424,47 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, old *session, page
 		s.showSignIn(w, r, http.StatusUnprocessableEntity, page, "problem.wrong_password", formAction...)
 		return nil, nil
 	}
+	return who, err
+}
+
+// byPassword starts a session for somebody who knows the password, or returns
+// ErrWrongPassword. A password that is changed while it is looked at, which
+// takes a while, ends the sessions that there are by then, so this one is looked
+// at again when it is among them.
+func (s *Site) byPassword(w http.ResponseWriter, r *http.Request, old *session, known *Account, username, password, request string, try try) (*session, error) {
+	ctx := r.Context()
+	before, err := s.passwordOf(ctx, known)
+	if err != nil {
+		return nil, err
+	}
+	account, err := s.checkPassword(ctx, username, password)
 	if err != nil {
 		return nil, err
 	}
 	try.succeeded(ctx)
-	return s.signedIn(w, r, old, account, "password", request)
+	return s.signedIn(w, r, old, account, "password", request, func() error {
+		if after, err := s.passwordOf(ctx, account); err != nil || after == before {
+			return err
+		}
+		_, err := s.checkPassword(ctx, username, password) // it may have been hashed anew
+		return err
+	})
+}
+
+// passwordOf identifies the password that counts for an account of the site.
+func (s *Site) passwordOf(ctx context.Context, account *Account) (key authserver.Key, err error) {
+	if s.accounts == nil {
+		return key, nil
+	}
+	id := nobody
+	if account != nil {
+		id = account.ID
+	}
+	records, err := s.accounts.passwords(ctx, id)
+	if len(records) > 0 {
+		key = records[0].Key
+	}
+	return key, err
 }
 
 // passwordPatience is how long somebody waits for others whose passwords are
@@ -445,7 +481,8 @@ func (s *Site) checkPassword(ctx context.Context, username, password string) (*A
 }
 
 // signedIn starts a session for somebody who has proved who they are, and how.
-func (s *Site) signedIn(w http.ResponseWriter, r *http.Request, old *session, account *Account, how, request string) (*session, error) {
+// stands says whether that still holds.
+func (s *Site) signedIn(w http.ResponseWriter, r *http.Request, old *session, account *Account, how, request string, stands func() error) (*session, error) {
 	if account == nil || account.ID == "" {
 		return nil, errors.New("pages: the account has no ID")
 	}
@@ -453,7 +490,7 @@ func (s *Site) signedIn(w http.ResponseWriter, r *http.Request, old *session, ac
 		return nil, err
 	}
 	now := s.config.Now().Unix()
-	who, err := s.newSession(w, r, old, account, sessionExtra{Fresh: request, ChosenAt: now})
+	who, err := s.newSession(w, r, old, account, sessionExtra{Fresh: request, ChosenAt: now}, stands)
 	if err != nil {
 		return nil, err
 	}

@@ -56,8 +56,10 @@ func (s *session) family() string  { return s.record.Family }
 func (s *session) account() *Account { return &Account{ID: s.record.Subject, Username: s.Username} }
 
 // newSession starts a session and sets its cookie. What the browser had before
-// ends: nobody goes on with a cookie from before they signed in.
-func (s *Site) newSession(w http.ResponseWriter, r *http.Request, old *session, account *Account, extra sessionExtra) (*session, error) {
+// ends: nobody goes on with a cookie from before they signed in. stands is asked
+// when the session is stored, where it can be ended by others; after an error
+// there is none.
+func (s *Site) newSession(w http.ResponseWriter, r *http.Request, old *session, account *Account, extra sessionExtra, stands func() error) (*session, error) {
 	ctx, now := r.Context(), s.config.Now()
 	extra.Username, extra.SignedIn, extra.Ends = account.Username, now.Unix(), now.Add(s.config.SessionLife).Unix()
 	extra.Agent = cut(r.UserAgent(), 300)
@@ -73,6 +75,10 @@ func (s *Site) newSession(w http.ResponseWriter, r *http.Request, old *session, 
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pages: store a session: %w", err)
+	}
+	if err := stands(); err != nil {
+		_, undone := s.config.Store.Revoke(context.WithoutCancel(ctx), authserver.Selector{Family: fresh.family()})
+		return nil, errors.Join(err, undone)
 	}
 	s.setCookie(w, sessionCookie, cookie, 0)
 	return fresh, nil
