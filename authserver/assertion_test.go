@@ -608,6 +608,7 @@ func TestClientCheckOfKeys(t *testing.T) {
 		{authserver.Client{AuthMethod: "private_key_jwt", JWKS: set, Secrets: hashed}, "private_key_jwt goes without Secrets"},
 		{authserver.Client{AuthMethod: "private_key_jwt", JWKS: set, AuthAlgorithm: "HS256"}, `AuthAlgorithm "HS256" does not go with AuthMethod "private_key_jwt"`},
 		{authserver.Client{AuthMethod: "private_key_jwt", JWKS: set, AuthAlgorithm: "none"}, `AuthAlgorithm "none" does not go with AuthMethod "private_key_jwt"`},
+		{authserver.Client{AuthMethod: "private_key_jwt", JWKS: set, AuthAlgorithm: "x"}, `AuthAlgorithm "x" does not go with AuthMethod "private_key_jwt"`},
 		{authserver.Client{AuthAlgorithm: "ES256", Secrets: hashed}, `AuthAlgorithm "ES256" does not go with AuthMethod ""`},
 		{authserver.Client{AuthMethod: "client_secret_jwt", Secrets: sealed, AuthAlgorithm: "ES256"}, `AuthAlgorithm "ES256" does not go with client_secret_jwt`},
 		{authserver.Client{AuthMethod: "client_secret_jwt", Secrets: hashed}, "Sealed secrets and client_secret_jwt need each other"},

@@ -48,7 +48,7 @@ func parseClientKeys(data []byte, rsaAlgorithm string) (*clientKeys, error) {
 	if len(set.Keys) > maxClientKeys {
 		return nil, fmt.Errorf("a key set of more than %d keys", maxClientKeys)
 	}
-	if rsaAlgorithm == "" || rsaAlgorithm[1] != 'S' || rsaAlgorithm[0] == 'E' {
+	if !strings.HasPrefix(rsaAlgorithm, "RS") && !strings.HasPrefix(rsaAlgorithm, "PS") {
 		rsaAlgorithm = jws.RS256
 	}
 	keys, _, err := jws.ParseSet(data, rsaAlgorithm)
