@@ -525,6 +525,38 @@ func TestAC10_RemoteKeySet(t *testing.T) {
 	assert.Equal(t, 503, ask(b))
 }
 
+// A stranger who names a key that there is not has the keys fetched again, and
+// the client does not wait for that.
+func TestRemoteKeySetWhileAStrangerWaits(t *testing.T) {
+	a, b := newSigner(t, jose.ES256, "a"), newSigner(t, jose.ES256, "b")
+	r := newRemote(t, serving(keySet(t, a)))
+	w := newWorld(t, func(c *authserver.Config) { c.Assertions.HTTPClient = r.Client() })
+	w.putClient(t, authserver.Client{AuthMethod: "private_key_jwt", JWKSURI: r.URL})
+	ask := func(k signer) int {
+		claims := asserted("signer", "iat", nil, "exp", w.now.Add(time.Minute).Unix())
+		return w.post("/token", credentialsGrant+assertionForm(k.sign(t, claims))).status
+	}
+	require.Equal(t, 200, ask(a))
+	w.now = w.now.Add(30 * time.Second)
+	asked, answer, done := make(chan struct{}), make(chan struct{}), make(chan int, 1)
+	r.set(func(w http.ResponseWriter, _ *http.Request) {
+		close(asked)
+		<-answer
+		_, _ = w.Write(keySet(t, a))
+	})
+	go func() { done <- ask(b) }()
+	<-asked
+	assert.Equal(t, 200, ask(a))
+	select {
+	case <-done:
+		assert.Fail(t, "the client has waited for the stranger")
+		close(answer)
+	default:
+		close(answer)
+		assert.Equal(t, 401, <-done)
+	}
+}
+
 func TestRemoteKeySetThatIsBad(t *testing.T) {
 	k := newSigner(t, jose.ES256, "a")
 	good := keySet(t, k)

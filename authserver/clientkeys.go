@@ -116,11 +116,11 @@ type remoteKeys struct {
 	now    func() time.Time
 	slots  chan struct{} // fetches at a time
 
-	mu   sync.Mutex
+	mu   sync.Mutex               // also for what is in the sets
 	sets map[[2]string]*remoteSet // by URL and algorithm of RSA keys
 }
 
-// A remoteSet is one of them. What is in it is for who holds turn.
+// A remoteSet is one of them. Who holds turn may fetch it.
 type remoteSet struct {
 	turn    chan struct{}
 	keys    *clientKeys
@@ -145,9 +145,14 @@ func newRemoteKeys(client fetch.Client, now func() time.Time) *remoteKeys {
 	return &remoteKeys{client: client, now: now, slots: make(chan struct{}, remoteFetches), sets: map[[2]string]*remoteSet{}}
 }
 
-// keys returns the keys at a URL.
+// keys returns the keys at a URL. Who finds what they look for among those at
+// hand does not wait for others, who may be strangers that have a set fetched
+// by naming a key that is not in it.
 func (r *remoteKeys) keys(ctx context.Context, url, rsaAlgorithm string, has func(*clientKeys) bool) (*clientKeys, error) {
 	set := r.set([2]string{url, rsaAlgorithm})
+	if keys := r.atHand(set, r.now(), has); keys != nil {
+		return keys, nil
+	}
 	select {
 	case set.turn <- struct{}{}:
 		defer func() { <-set.turn }()
@@ -155,16 +160,27 @@ func (r *remoteKeys) keys(ctx context.Context, url, rsaAlgorithm string, has fun
 		return nil, ctx.Err()
 	}
 	now := r.now()
-	switch {
-	case set.keys != nil && now.Before(set.fresh) && (has(set.keys) || now.Before(set.fetched.Add(remoteUnknownWait))):
-		return set.keys, nil
-	case !now.Before(set.retry):
+	if keys := r.atHand(set, now, has); keys != nil {
+		return keys, nil
+	}
+	if !now.Before(set.retry) { // which only the holder of the turn changes
 		r.fetch(ctx, set, url, rsaAlgorithm, now)
 	}
 	if set.keys != nil && now.Before(set.fetched.Add(remoteStale)) {
 		return set.keys, nil
 	}
 	return nil, set.err
+}
+
+// atHand returns the keys of a set if they need not be fetched, or nil.
+func (r *remoteKeys) atHand(set *remoteSet, now time.Time, has func(*clientKeys) bool) *clientKeys {
+	r.mu.Lock()
+	keys, fetched, fresh := set.keys, set.fetched, set.fresh
+	r.mu.Unlock()
+	if keys != nil && now.Before(fresh) && (has(keys) || now.Before(fetched.Add(remoteUnknownWait))) {
+		return keys
+	}
+	return nil
 }
 
 // set returns the entry of a URL. If there are too many, any other one goes.
@@ -204,6 +220,8 @@ func (r *remoteKeys) fetch(ctx context.Context, set *remoteSet, url, rsaAlgorith
 	if err == nil {
 		keys, err = parseClientKeys(body, rsaAlgorithm)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err != nil {
 		set.err, set.retry = err, now.Add(remoteRetry)
 		return
