@@ -144,15 +144,48 @@ func (s *Server) identify(r *http.Request, form Form) (*Client, error) {
 	}
 	// A client that is not known is refused in the same words and after the
 	// same work as a wrong secret.
-	secret, err := s.keeper.verify(ctx, client, c.secret, s.config.Now(), func() error { return s.failures(r, c.id, 0) })
+	secret, err := s.verifySecret(r, client, c)
 	if err != nil {
-		return nil, notVerified(err)
+		return nil, err
 	}
 	if client.AuthMethod != "" && client.AuthMethod != c.method {
 		return nil, invalidClient("the client is registered for another authentication method", nil)
 	}
 	s.upgrade(ctx, client, secret, c.secret)
 	return client, nil
+}
+
+// verifySecret returns which of the client's secrets it has shown. If that is slow
+// to say, those who say at one address to be one client are verified one after
+// the other, and who fails is counted before the next: of many guesses at once
+// no more get through than of one by one.
+func (s *Server) verifySecret(r *http.Request, client *Client, c credentials) (*Secret, error) {
+	var done func()
+	defer func() {
+		if done != nil {
+			done()
+		}
+	}()
+	gate := func() error {
+		err := s.failures(r, c.id, 0)
+		if err == nil && done == nil {
+			done, err = s.keeper.turn(r.Context(), s.failureKey(r, c.id))
+		}
+		return err
+	}
+	secret, err := s.keeper.verify(r.Context(), client, c.secret, s.config.Now(), gate)
+	switch {
+	case err == nil:
+		return secret, nil
+	case done == nil || !errors.Is(err, errWrongSecret):
+		return nil, notVerified(err)
+	}
+	if err := s.failures(r, c.id, 1); err != nil {
+		return nil, err
+	}
+	refused := invalidClient("client authentication failed", err)
+	refused.counted = true
+	return nil, refused
 }
 
 // notVerified returns the answer to who could not be verified.

@@ -23,6 +23,8 @@ type Error struct {
 	challenge string
 	// retryAfter is the Retry-After header of a 429.
 	retryAfter time.Duration
+	// counted says that the limits for failures have counted it.
+	counted bool
 }
 
 func (e *Error) Error() string {

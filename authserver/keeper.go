@@ -25,6 +25,13 @@ type keeper struct {
 
 	mu       sync.Mutex
 	verified map[[32]byte]time.Time // until when
+	turns    map[LimitKey]*turn
+}
+
+// A turn is held by the one of those with a key who is being verified.
+type turn struct {
+	held    chan struct{}
+	holders int // and who wait; for who holds the mutex
 }
 
 const (
@@ -33,7 +40,7 @@ const (
 	// hash, which remains true.
 	rememberFor = time.Minute
 	maxVerified = 10000
-	// maxWaiting is how many may wait for a slow verification.
+	// maxWaiting is how many may wait for a slow verification, or for their turn.
 	maxWaiting = 1000
 )
 
@@ -42,6 +49,7 @@ func newKeeper(config *Config) *keeper {
 		hasher:   config.SecretHasher,
 		slots:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		verified: map[[32]byte]time.Time{},
+		turns:    map[LimitKey]*turn{},
 	}
 	for _, key := range config.SecretPeppers {
 		k.peppers = append(k.peppers, newPepper(key))
@@ -51,8 +59,8 @@ func newKeeper(config *Config) *keeper {
 }
 
 // verify reports whether the presented secret is one of the client's, and
-// which. Before it does something slow it asks gate, whose error it returns.
-// Other errors mean that it could not find out.
+// which. Before it does something slow it asks gate, which may wait for others,
+// and whose error it returns. Other errors mean that it could not find out.
 func (k *keeper) verify(ctx context.Context, c *Client, presented string, now time.Time, gate func() error) (*Secret, error) {
 	if len(presented) > maxSecret {
 		return nil, errWrongSecret
@@ -108,6 +116,10 @@ func (k *keeper) fits(ctx context.Context, text, presented string, now time.Time
 	if err := gate(); err != nil {
 		return false, err
 	}
+	// Somebody else may have verified the same while this one has waited.
+	if k.remembers(id, now) {
+		return true, nil
+	}
 	done, err := k.slot(ctx)
 	if err != nil {
 		return false, err
@@ -115,10 +127,6 @@ func (k *keeper) fits(ctx context.Context, text, presented string, now time.Time
 	defer done()
 	if err := gate(); err != nil {
 		return false, err
-	}
-	// Somebody else may have verified the same while this one has waited.
-	if k.remembers(id, now) {
-		return true, nil
 	}
 	ok, err := k.fitsSlowly(ctx, h, text, presented)
 	if ok {
@@ -139,17 +147,50 @@ func (k *keeper) fitsSlowly(ctx context.Context, h hash, text, presented string)
 
 // slot waits until something slow may run. The caller calls done after it.
 func (k *keeper) slot(ctx context.Context) (done func(), err error) {
+	if err := k.wait(ctx, k.slots); err != nil {
+		return nil, err
+	}
+	return func() { <-k.slots }, nil
+}
+
+// wait waits for one of the places in a channel, if not too many do.
+func (k *keeper) wait(ctx context.Context, places chan struct{}) error {
 	if k.waiting.Add(1) > maxWaiting {
 		k.waiting.Add(-1)
-		return nil, errors.New("too many wait for the verification of a secret")
+		return errors.New("too many wait for the verification of a secret")
 	}
 	defer k.waiting.Add(-1)
 	select {
-	case k.slots <- struct{}{}:
-		return func() { <-k.slots }, nil
+	case places <- struct{}{}:
+		return nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
+}
+
+// turn waits until nobody else with the key is verified. The caller calls done
+// when it is known, and counted, whether a secret was wrong.
+func (k *keeper) turn(ctx context.Context, key LimitKey) (done func(), err error) {
+	k.mu.Lock()
+	t := k.turns[key]
+	if t == nil {
+		t = &turn{held: make(chan struct{}, 1)}
+		k.turns[key] = t
+	}
+	t.holders++
+	k.mu.Unlock()
+	leave := func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if t.holders--; t.holders == 0 {
+			delete(k.turns, key)
+		}
+	}
+	if err := k.wait(ctx, t.held); err != nil {
+		leave()
+		return nil, err
+	}
+	return func() { <-t.held; leave() }, nil
 }
 
 // outdated reports whether HashSecret would make something else of the secret.

@@ -198,8 +198,10 @@ func (s *Server) limitFailure(r *http.Request, form Form, err error) error {
 		return err
 	}
 	claimed := claimedID(r.Header, form)
-	if limited := s.failures(r, claimed, 1); limited != nil {
-		return limited
+	if !e.counted {
+		if limited := s.failures(r, claimed, 1); limited != nil {
+			return limited
+		}
 	}
 	s.observeFailure(r, claimed, e)
 	return err
@@ -210,10 +212,14 @@ func (s *Server) failures(r *http.Request, claimed string, n int) error {
 	l := &s.limits.failure
 	err := s.takeAddress(r, l, n)
 	if claimed != "" {
-		key := LimitKey{l.client, claimed, Network(s.address(r))}
-		err = cmp.Or(s.take(r.Context(), key, n, l.Client), err)
+		err = cmp.Or(s.take(r.Context(), s.failureKey(r, claimed), n, l.Client), err)
 	}
 	return s.tooMany(r, err)
+}
+
+// failureKey is what failures of who says to be a client are counted by.
+func (s *Server) failureKey(r *http.Request, claimed string) LimitKey {
+	return LimitKey{s.limits.failure.client, claimed, Network(s.address(r))}
 }
 
 // Failed counts a request that did not authenticate at something beside the

@@ -236,6 +236,7 @@ func TestVerificationIsLimitedAndCancellable(t *testing.T) {
 		for i := range asking {
 			go func() {
 				r := request("/introspect", "token=x", basic("c", fmt.Sprint("wrong secret ", i))...)
+				r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", i) // those of one address take turns
 				if i%2 == 0 {
 					r = r.WithContext(ctx)
 				}
