@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -357,6 +358,22 @@ func TestKeyRingWithoutTheStore(t *testing.T) {
 	cancel()
 	_, err = newRing(t, store, c).KeySet(canceled)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// Who asks for the keys and hangs up keeps nobody from noticing what has changed.
+func TestKeyRingWhoHangsUp(t *testing.T) {
+	m, c := authserver.NewMemory(), newClock(epoch)
+	w := newRingWorld(t, m, c)
+	before := get(w, issuer+"/jwks").body
+	_, err := newRing(t, m, c).Rotate(t.Context(), nil) // on another server
+	require.NoError(t, err)
+	c.set(epoch.Add(150 * time.Second))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := request("/jwks", "")
+	r.Method = http.MethodGet
+	send(w, r.WithContext(gone))
+	assert.NotEqual(t, before, get(w, issuer+"/jwks").body)
 }
 
 // A ring of hundreds of versions is found in few steps.

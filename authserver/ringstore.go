@@ -55,8 +55,19 @@ func (r *KeyRing) KeySet(ctx context.Context) (*KeySet, error) {
 	if v = r.current.Load(); v != nil && now.Before(v.until) { // somebody else has asked
 		return v.set, nil
 	}
+	if v != nil && now.Before(v.dead) {
+		// The others go by what this one finds, so it does not end with a request
+		// whose sender hangs up: who asks for the keys and is gone, over and over,
+		// would keep a server from noticing that one was taken back.
+		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+		defer cancel()
+		ctx = detached
+	}
 	return r.look(ctx, now, v)
 }
+
+// lookTimeout is how long a look into the store may take.
+const lookTimeout = 10 * time.Second
 
 // lookInterval is the shortest time between two questions to a store that
 // fails, as long as the ring can do without.
