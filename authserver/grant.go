@@ -262,7 +262,7 @@ func (s *Server) write(ctx context.Context, now time.Time, issue *Issue, yield [
 		case err != nil:
 			return unavailable(fmt.Errorf("store a token: %w", err))
 		}
-		return s.confirmClient(ctx, yield)
+		return s.confirmOwners(ctx, yield)
 	}
 	spend := *issue.Spend
 	spend.Now, spend.Yield = now, append(yield[:len(yield):len(yield)], spend.Yield...)

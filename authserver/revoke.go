@@ -66,21 +66,26 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request, form Form) 
 	return client, nil
 }
 
-// confirmClient takes records back if their client was deleted meanwhile. Who
-// deletes a client revokes what it has after that, so of a client that is still
-// there now nothing is missed. What is spent for tokens would be gone by then.
-func (s *Server) confirmClient(ctx context.Context, records []Record) error {
-	_, err := s.config.Clients.Client(ctx, records[0].Client)
-	switch {
-	case err == nil:
-		return nil
-	case !errors.Is(err, ErrNotFound):
-		return unavailable(fmt.Errorf("look up a client: %w", err)) // nobody gets what it is about
+// confirmOwners takes records back if their client was deleted meanwhile, or their
+// user must not get tokens any more. Who deletes either revokes what it has
+// after that, so of one that is still there now nothing is missed. What is spent
+// for tokens would be gone by then.
+func (s *Server) confirmOwners(ctx context.Context, records []Record) error {
+	client, err := s.config.Clients.Client(ctx, records[0].Client)
+	refusal := error(invalidClient("client authentication failed", errors.New("the client was deleted meanwhile")))
+	if err == nil {
+		if err = s.hookSubject(ctx, client, records[0].Subject); err == nil {
+			return nil
+		}
+		refusal = err
+	}
+	if e := (*Error)(nil); !errors.Is(err, ErrNotFound) && !errors.As(err, &e) {
+		return unavailable(fmt.Errorf("look up the client and user of a token: %w", err)) // nobody gets what it is about
 	}
 	for _, r := range records {
 		if _, err := s.config.Store.Revoke(ctx, Selector{Key: r.Key}); err != nil {
 			return unavailable(fmt.Errorf("take back a token: %w", err))
 		}
 	}
-	return invalidClient("client authentication failed", errors.New("the client was deleted meanwhile"))
+	return refusal
 }

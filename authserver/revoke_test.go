@@ -78,3 +78,50 @@ func TestTokenDoesNotOutliveItsClient(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, left)
 }
+
+// lingering is a store that writes a token only after its user is gone.
+type lingering struct {
+	*authserver.Memory
+	leave func()
+}
+
+func (l lingering) Create(ctx context.Context, records ...authserver.Record) error {
+	l.leave()
+	return l.Memory.Create(ctx, records...)
+}
+
+// A token that is issued while its user is being deleted does not outlive them.
+func TestTokenDoesNotOutliveItsUser(t *testing.T) {
+	for name, test := range map[string]struct {
+		hook error // what it says once the user is gone
+		want reply
+		left int
+	}{
+		"deleted":    {authserver.ErrNotFound, refusal(400, "invalid_grant", "what was presented is not valid, not for this client, or was used before"), 0},
+		"refused":    {&authserver.Error{Code: "access_denied", Description: "not on Sundays"}, refusal(400, "access_denied", "not on Sundays"), 0},
+		"not known":  {errBroken, refusal(503, "temporarily_unavailable", "the server can not answer at the moment"), 2},
+		"still here": {nil, reply{}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gone := false
+			w := newLegacyWorld(t, func(c *authserver.Config) {
+				c.Store = lingering{c.Store.(*authserver.Memory), func() { gone = true }}
+				c.Hooks.Subject = func(context.Context, string) error {
+					if gone {
+						return test.hook
+					}
+					return nil
+				}
+			})
+			got := w.post("/token", people+"&scope=read", as("old")...)
+			if test.hook == nil {
+				assert.Equal(t, 200, got.status)
+			} else {
+				assert.Equal(t, test.want, got)
+			}
+			left, err := w.memory.List(t.Context(), "", authserver.Selector{Client: "old"}, authserver.Key{}, 10)
+			require.NoError(t, err)
+			assert.Len(t, left, test.left)
+		})
+	}
+}
