@@ -362,6 +362,15 @@ func (a *Accounts) passwords(ctx context.Context, id string) ([]authserver.Recor
 // but the one of the family keep, if that is not empty. What applications were
 // allowed stays. It returns ErrNoAccount if there is none with the ID.
 func (a *Accounts) SetPassword(ctx context.Context, id, password, keep string) error {
+	return a.setPassword(ctx, id, password, keep, authserver.Key{})
+}
+
+// errReplaced means that another password counts by now.
+var errReplaced = errors.New("pages: the password was changed meanwhile")
+
+// setPassword is SetPassword in place of the password with the key, or of any if
+// that is zero. If another one counts by then, it returns errReplaced.
+func (a *Accounts) setPassword(ctx context.Context, id, password, keep string, verified authserver.Key) error {
 	if err := CheckPassword(password); err != nil {
 		return err
 	}
@@ -380,7 +389,17 @@ func (a *Accounts) SetPassword(ctx context.Context, id, password, keep string) e
 	if len(old) > 0 && !record.Issued.After(old[0].Issued) {
 		record.Issued = old[0].Issued.Add(time.Millisecond)
 	}
-	if err := a.store.Create(ctx, record); err != nil {
+	if verified == (authserver.Key{}) {
+		err = a.store.Create(ctx, record)
+	} else if len(old) == 0 || old[0].Key != verified {
+		return errReplaced
+	} else {
+		_, err = a.store.Spend(ctx, authserver.Spend{Key: verified, Now: a.now(), Yield: []authserver.Record{record}})
+	}
+	switch {
+	case errors.Is(err, authserver.ErrNotFound), errors.Is(err, authserver.ErrSpent):
+		return errReplaced
+	case err != nil:
 		return fmt.Errorf("pages: store a password: %w", err)
 	}
 	for _, r := range old {

@@ -474,6 +474,36 @@ func TestPasswordIsChangedWhileSomebodySignsIn(t *testing.T) {
 	}
 }
 
+// Who changes a password while somebody else does, such as an administrator who
+// takes an account back, changes nothing any more, unless it is still theirs.
+func TestPasswordIsChangedByTwo(t *testing.T) {
+	for _, test := range []struct{ meanwhile, counts string }{
+		{"chosen for alice", "chosen for alice"},
+		{password, "chosen by alice"},
+	} {
+		t.Run(test.meanwhile, func(t *testing.T) {
+			var w *world
+			w = newWorld(t, func(s *settings) {
+				s.pages.Record = func(ctx context.Context, e authserver.Event) error {
+					if e.Kind == authserver.EventPasswordChanged { // hers was right, and is not stored yet
+						return w.site.Accounts().SetPassword(ctx, w.alice.ID, test.meanwhile, "")
+					}
+					return nil
+				}
+			})
+			b := w.browser()
+			b.get("/account")
+			b.signIn("alice", password)
+			b.at = "/account/password"
+			b.post("action", "change", "password", password, "new-password", "chosen by alice")
+			for _, p := range []string{password, "chosen for alice", "chosen by alice"} {
+				_, err := w.site.Accounts().SignIn(t.Context(), "alice", p)
+				assert.Equal(t, p == test.counts, err == nil, p)
+			}
+		})
+	}
+}
+
 func TestDeletedAccount(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()

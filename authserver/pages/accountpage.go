@@ -265,7 +265,9 @@ func (s *Site) servePassword(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// changePassword returns a key of what is wrong, if that is for the person.
+// changePassword returns a key of what is wrong, if that is for the person. Only
+// the password that was verified is replaced: if somebody else has set another
+// one meanwhile, that one counts.
 func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who *session) (problem string, status int, err error) {
 	ctx := r.Context()
 	next := r.PostForm.Get("new-password")
@@ -277,21 +279,35 @@ func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who *sessi
 		try.tooMany(w, r, who.subject())
 		return "problem.too_many", http.StatusTooManyRequests, nil
 	}
-	account, err := s.checkPassword(ctx, who.Username, r.PostForm.Get("password"))
-	if errors.Is(err, ErrWrongPassword) || err == nil && account.ID != who.subject() {
-		// It is refused anyway.
-		_ = s.record(r, authserver.Event{Kind: authserver.EventSignInFailed, Subject: who.subject(), Reason: "wrong current password"})
-		return "problem.wrong_current", http.StatusUnprocessableEntity, nil
-	}
-	if err != nil {
+	for first := true; ; first = false {
+		verified, err := s.passwordOf(ctx, who.account())
+		if err != nil {
+			return "", 0, err
+		}
+		account, err := s.checkPassword(ctx, who.Username, r.PostForm.Get("password"))
+		if errors.Is(err, ErrWrongPassword) || err == nil && account.ID != who.subject() {
+			// It is refused anyway.
+			_ = s.record(r, authserver.Event{Kind: authserver.EventSignInFailed, Subject: who.subject(), Reason: "wrong current password"})
+			return "problem.wrong_current", http.StatusUnprocessableEntity, nil
+		}
+		if err != nil {
+			return "", 0, err
+		}
+		if first {
+			try.succeeded(ctx)
+			if err := s.record(r, authserver.Event{Kind: authserver.EventPasswordChanged, Subject: who.subject()}); err != nil {
+				return "", 0, err
+			}
+		}
+		err = s.accounts.setPassword(ctx, who.subject(), next, who.family(), verified)
+		if first && errors.Is(err, errReplaced) {
+			continue // maybe by the same, hashed anew
+		}
+		if err == nil {
+			s.log(ctx, "password changed", "subject", who.subject())
+		}
 		return "", 0, err
 	}
-	try.succeeded(ctx)
-	if err := s.record(r, authserver.Event{Kind: authserver.EventPasswordChanged, Subject: who.subject()}); err != nil {
-		return "", 0, err
-	}
-	s.log(ctx, "password changed", "subject", who.subject())
-	return "", 0, s.accounts.SetPassword(ctx, who.subject(), next, who.family())
 }
 
 // serveSignOut ends the session, after a form has asked for it.
