@@ -49,6 +49,18 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
+// answerTimeout is how long a request may take in which little is asked and
+// answered, with the answer taken.
+const answerTimeout = time.Minute
+
+// newAnsweringServer is newHTTPServer for a handler whose answers are short and
+// come soon: nobody keeps a connection by not reading.
+func newAnsweringServer(h http.Handler, log *slog.Logger) *http.Server {
+	s := newHTTPServer(h, log)
+	s.WriteTimeout = answerTimeout
+	return s
+}
+
 // serveUntil serves until ctx is done, and then lets requests under way end.
 func serveUntil(ctx context.Context, s *http.Server, l net.Listener) error {
 	failed := make(chan error, 1)

@@ -90,7 +90,7 @@ func (s *serverService) serve(ctx context.Context) error {
 	}()
 	logger := s.config.Logger
 	logger.Info("listening", "url", "http://"+s.listener.Addr().String(), "issuer", s.config.Issuer, "data", dataName(s.set.Data))
-	return s.administration.serveWith(ctx, newHTTPServer(s.handler, logger), s.listener, logger)
+	return s.administration.serveWith(ctx, newAnsweringServer(s.handler, logger), s.listener, logger)
 }
 
 // close closes what is open, and does nothing the second time. Only what is
