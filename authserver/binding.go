@@ -69,30 +69,31 @@ const (
 )
 
 // confirm returns which keys the sender of a token request has proved to hold,
-// as far as tokens are to be bound to them.
-func (s *Server) confirm(r *http.Request, c *Client) (confirmation, error) {
+// as far as tokens are to be bound to them, and the proof if there is one, which
+// is to be spent.
+func (s *Server) confirm(r *http.Request, c *Client) (confirmation, *dpop.Proof, error) {
 	var cnf confirmation
 	if c.CertificateBound {
 		if cnf.X5T = s.thumbprint(r); cnf.X5T == "" {
-			return cnf, invalidRequest("the tokens of the client are bound to its certificate, and it shows none")
+			return cnf, nil, invalidRequest("the tokens of the client are bound to its certificate, and it shows none")
 		}
 	}
 	fields := r.Header["Dpop"]
 	if len(fields) == 0 {
 		if c.DPoPBound {
-			return cnf, &Error{Code: codeInvalidProof, Description: "the tokens of the client are bound to a key: send a DPoP proof"}
+			return cnf, nil, &Error{Code: codeInvalidProof, Description: "the tokens of the client are bound to a key: send a DPoP proof"}
 		}
-		return cnf, nil
+		return cnf, nil, nil
 	}
 	proof, err := s.checkProof(fields)
 	if errors.Is(err, errNonce) {
-		return cnf, &Error{Code: codeUseNonce, Description: "the DPoP proof must hold the nonce of this answer"}
+		return cnf, nil, &Error{Code: codeUseNonce, Description: "the DPoP proof must hold the nonce of this answer"}
 	}
 	if err != nil {
-		return cnf, &Error{Code: codeInvalidProof, Description: "the DPoP proof is not valid here", Err: err}
+		return cnf, nil, &Error{Code: codeInvalidProof, Description: "the DPoP proof is not valid here", Err: err}
 	}
 	cnf.JKT = proof.Key.Thumbprint()
-	return cnf, s.spendProof(r.Context(), c, proof)
+	return cnf, proof, nil
 }
 
 // checkProof checks all of a proof but whether it is used the first time (RFC
@@ -138,6 +139,19 @@ func (s *Server) isTokenEndpoint(url string) bool {
 		}
 	}
 	return false
+}
+
+// spendProof uses up the proof of the request, once. Of who has authenticated
+// that happens at the start; of public clients, for which anybody can make as
+// many proofs as they like, not before it yields something or could end
+// something: nobody else fills the store.
+func (r *GrantRequest) spendProof(ctx context.Context) error {
+	proof := r.proof
+	if proof == nil {
+		return nil
+	}
+	r.proof = nil
+	return r.server.spendProof(ctx, r.Client, proof)
 }
 
 // spendProof uses a proof up, on all servers that share the store.

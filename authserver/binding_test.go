@@ -457,6 +457,40 @@ func TestAP17_AP18_DPoPBindsCodesAndRefreshTokens(t *testing.T) {
 	require.Equal(t, 200, refresh(a.Refresh, dpop(k)...).status)
 }
 
+// Anybody can make proofs for a public client, and fills no store with them.
+// One that was used is good for nothing more: who repeats a request that they
+// have seen gets nothing, and ends nothing.
+func TestDPoPOfPublicClients(t *testing.T) {
+	k := newSigner(t, jose.ES256, "")
+	w := newCodeWorld(t, func(c *authserver.Config) { c.RefreshGrace = time.Minute })
+	proofs := func() int {
+		list, err := w.memory.List(t.Context(), "dpop", authserver.Selector{Client: "spa"}, authserver.Key{}, 1000)
+		require.NoError(t, err)
+		return len(list)
+	}
+	form := exchange(w.code(t, "spa")) + "&client_id=spa"
+	for _, nothing := range []string{
+		exchange("x") + "&client_id=spa", form + "&resource=x", "grant_type=refresh_token&refresh_token=x&client_id=spa", "grant_type=refresh_token&client_id=spa",
+	} {
+		assert.Equal(t, 400, w.post("/token", nothing, "DPoP", proof(t, k)).status)
+	}
+	assert.Zero(t, proofs())
+
+	used := []string{"DPoP", proof(t, k)}
+	first := w.pair(t, form, used...)
+	assert.Equal(t, 1, proofs())
+	refresh := func(p pair) string { return "grant_type=refresh_token&client_id=spa&refresh_token=" + p.Refresh }
+	again := []string{"DPoP", proof(t, k)}
+	second := w.pair(t, refresh(first), again...)
+	w.now = w.now.Add(time.Minute)
+	bad := refusal(400, "invalid_dpop_proof", "the DPoP proof is not valid here")
+	assert.Equal(t, bad, w.post("/token", form, used...))
+	assert.Equal(t, bad, w.post("/token", refresh(first), again...))
+	assert.Equal(t, bad, w.post("/token", refresh(second), again...))
+	assert.Equal(t, 2, proofs())
+	w.pair(t, refresh(second), "DPoP", proof(t, k))
+}
+
 // AP-08: each way to authenticate and each algorithm that the metadata names
 // works at each endpoint.
 func TestAP08_EveryWayToAuthenticate(t *testing.T) {

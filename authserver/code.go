@@ -109,7 +109,7 @@ func handleCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	if code == "" {
 		return nil, invalidRequest("code is missing")
 	}
-	record, err := s.present(ctx, r.Client, code, KindCode, func(c string) bool { return minted(codePrefix, c) })
+	record, err := r.present(ctx, code, KindCode, func(c string) bool { return minted(codePrefix, c) })
 	if err != nil {
 		return nil, err
 	}

@@ -164,7 +164,7 @@ func handleDeviceCode(ctx context.Context, r *GrantRequest) (*Issue, error) {
 	// record of the code, which is read later, is gone as well, and nobody is
 	// told to wait for a decision that was there.
 	decided, undecided := s.config.Store.Get(ctx, decisionKey(KeyOf(code)))
-	record, err := s.present(ctx, r.Client, code, kindDevice, func(string) bool { return true })
+	record, err := r.present(ctx, code, kindDevice, func(string) bool { return true })
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sneckauth/sneck"
+	"github.com/sneckauth/sneck/internal/dpop"
 	"github.com/sneckauth/sneck/internal/strictjson"
 	"github.com/sneckauth/sneck/scopes"
 )
@@ -41,7 +42,9 @@ type GrantRequest struct {
 
 	server *Server
 	// proved are the keys that the client has proved to hold.
-	proved  confirmation
+	proved confirmation
+	// proof is how, as long as it is not spent.
+	proof   *dpop.Proof
 	request *http.Request // nil at the authorization endpoint
 	from    netip.Addr
 }

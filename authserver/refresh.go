@@ -112,7 +112,7 @@ func handleRefresh(ctx context.Context, r *GrantRequest) (*Issue, error) {
 		return nil, invalidRequest("refresh_token is missing")
 	}
 	now := s.config.Now()
-	record, err := s.present(ctx, r.Client, token, KindRefresh, s.config.recognizeRefresh)
+	record, err := r.present(ctx, token, KindRefresh, s.config.recognizeRefresh)
 	if err != nil {
 		return nil, err
 	}
@@ -182,6 +182,9 @@ func (r *GrantRequest) oneBranch(ctx context.Context, record Record, generation 
 		issue.Spend.Yield = nil
 		return nil
 	}
+	if err := r.spendProof(ctx); err != nil {
+		return err
+	}
 	if err := r.refreshReused(ctx, record); err != nil {
 		return unavailable(err)
 	}
@@ -192,12 +195,13 @@ func (r *GrantRequest) oneBranch(ctx context.Context, record Record, generation 
 const kindGeneration Kind = "generation"
 
 // present returns the record of what a client presents, whether it can still
-// be used or not.
-func (s *Server) present(ctx context.Context, client *Client, value string, kind Kind, recognize func(string) bool) (Record, error) {
+// be used or not. If it was, and all that came of it might end, this is not for
+// who repeats a request that they have seen.
+func (r *GrantRequest) present(ctx context.Context, value string, kind Kind, recognize func(string) bool) (Record, error) {
 	if !recognize(value) {
 		return Record{}, invalidGrant(ErrNotFound)
 	}
-	record, err := s.config.Store.Get(ctx, KeyOf(value))
+	record, err := r.server.config.Store.Get(ctx, KeyOf(value))
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return Record{}, invalidGrant(err)
@@ -205,8 +209,10 @@ func (s *Server) present(ctx context.Context, client *Client, value string, kind
 		return Record{}, unavailable(fmt.Errorf("ask the store: %w", err))
 	case record.Kind != kind:
 		return Record{}, invalidGrant(fmt.Errorf("a %s was presented for a %s", record.Kind, kind))
-	case record.Client != client.ID:
+	case record.Client != r.Client.ID:
 		return Record{}, invalidGrant(fmt.Errorf("it was issued to client %q", record.Client))
+	case !record.Spent.IsZero():
+		return record, r.spendProof(ctx)
 	}
 	return record, nil
 }

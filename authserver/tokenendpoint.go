@@ -34,16 +34,24 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, form Form) (
 	if nonce := s.nonces.At(s.config.Now()); nonce != "" && (client.DPoPBound || len(r.Header["Dpop"]) > 0) {
 		w.Header().Set("DPoP-Nonce", nonce) // RFC 9449, section 8.2
 	}
-	proved, err := s.confirm(r, client)
+	proved, proof, err := s.confirm(r, client)
 	if err != nil {
 		return client, err
 	}
-	request := &GrantRequest{Client: client, Form: form, server: s, proved: proved, request: r, from: s.address(r)}
+	request := &GrantRequest{Client: client, Form: form, server: s, proved: proved, proof: proof, request: r, from: s.address(r)}
+	if !client.Public() {
+		if err := request.spendProof(ctx); err != nil {
+			return client, err
+		}
+	}
 	issue, err := grant.Handle(ctx, request)
 	if err != nil {
 		return client, err
 	}
 	if err := s.complete(ctx, grantType, request, issue); err != nil {
+		return client, err
+	}
+	if err := request.spendProof(ctx); err != nil {
 		return client, err
 	}
 	a, err := s.issue(ctx, grantType, request, issue)
