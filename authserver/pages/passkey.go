@@ -162,7 +162,7 @@ func (s *Site) addPasskey(w http.ResponseWriter, r *http.Request, who *session) 
 		return err
 	}
 	if len(records) >= maxPasskeys {
-		s.seeOther(w, s.base+pathAccount+"?done=too_many_passkeys")
+		s.tooManyPasskeys(w)
 		return nil
 	}
 	known := make([][]byte, len(records))
@@ -181,6 +181,17 @@ func (s *Site) passkeyAdded(w http.ResponseWriter, r *http.Request, who *session
 	ctx := r.Context()
 	var passkey Passkey
 	state, err := s.challenged(ctx, r.PostForm.Get("ticket"), who.subject())
+	if err == nil {
+		// Any number of pages may have been opened while there were fewer.
+		records, err := s.passkeys(ctx, who.subject())
+		if err != nil {
+			return err
+		}
+		if len(records) >= maxPasskeys {
+			s.tooManyPasskeys(w)
+			return nil
+		}
+	}
 	if err == nil {
 		passkey, err = s.config.Passkeys.FinishCreate(*who.account(), state, []byte(r.PostForm.Get("answer")))
 	}
@@ -207,6 +218,10 @@ func (s *Site) passkeyAdded(w http.ResponseWriter, r *http.Request, who *session
 	}
 	s.seeOther(w, s.base+pathAccount+"?done="+done)
 	return nil
+}
+
+func (s *Site) tooManyPasskeys(w http.ResponseWriter) {
+	s.seeOther(w, s.base+pathAccount+"?done=too_many_passkeys")
 }
 
 // recordPasskey records a new passkey, or takes it away again.

@@ -132,12 +132,15 @@ func TestPasskeyLimits(t *testing.T) {
 	}
 	assert.Equal(t, 429, b.post("action", "passkey").status)
 	b.signIn("alice", password)
+	opened := ticketOf(t, b.post("action", "add-passkey"))
 	for i := range 20 {
 		b.at = "/account"
 		b.post("action", "passkey-created", "ticket", ticketOf(t, b.post("action", "add-passkey")), "answer", string(rune('a'+i)))
 	}
 	b.at = "/account"
 	assert.Contains(t, b.post("action", "add-passkey").body, "You have too many passkeys.")
+	b.at = "/account"
+	assert.Contains(t, b.post("action", "passkey-created", "ticket", opened, "answer", "z").body, "You have too many passkeys.", "the page was opened before")
 }
 
 func TestWithoutPasskeys(t *testing.T) {
