@@ -42,6 +42,9 @@ const (
 	maxAssertionLifetime     = time.Hour
 	// assertionLeeway is how far the clocks of clients may be ahead.
 	assertionLeeway = 30 * time.Second
+	// serverLeeway is how far the clocks of servers that share a store may be
+	// apart.
+	serverLeeway = 30 * time.Second
 	// maxAssertion is the length of the longest assertion.
 	maxAssertion   = 8192
 	maxAssertionID = 256
@@ -222,10 +225,12 @@ func (s *Server) byAssertion(ctx context.Context, client *Client, a *assertion) 
 		return nil, invalidClient(failed, err)
 	}
 	// Only what the client has signed is remembered, so that nobody else fills
-	// the store, and in the store, so that no other server takes it either.
+	// the store, and in the store, so that no other server takes it either; and
+	// for longer than it is good, as their clocks differ from that of whoever
+	// deletes what has expired.
 	err = s.config.Store.Create(ctx, Record{
 		Key: KeyOf(fmt.Sprintf("assertion %q of client %q", a.id, client.ID)), Kind: kindAssertion,
-		Client: client.ID, Issued: now, Expires: a.expires,
+		Client: client.ID, Issued: now, Expires: a.expires.Add(serverLeeway),
 	})
 	if errors.Is(err, ErrExists) {
 		return nil, invalidClient(failed, errors.New("the assertion was used before"))

@@ -159,7 +159,7 @@ func (s *Server) spendProof(ctx context.Context, c *Client, p *dpop.Proof) error
 	issued := time.Unix(p.IssuedAt, 0)
 	err := s.config.Store.Create(ctx, Record{
 		Key: KeyOf(fmt.Sprintf("proof %q by %s", p.ID, p.Key.Thumbprint())), Kind: kindProof,
-		Client: c.ID, Issued: issued, Expires: issued.Add(proofWindow + time.Second),
+		Client: c.ID, Issued: issued, Expires: issued.Add(proofWindow + serverLeeway),
 	})
 	if errors.Is(err, ErrExists) {
 		return &Error{Code: codeInvalidProof, Description: "the DPoP proof is not valid here", Err: errors.New("it was used before")}

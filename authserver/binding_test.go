@@ -487,6 +487,9 @@ func TestDPoPOfPublicClients(t *testing.T) {
 	assert.Equal(t, bad, w.post("/token", form, used...))
 	assert.Equal(t, bad, w.post("/token", refresh(first), again...))
 	assert.Equal(t, bad, w.post("/token", refresh(second), again...))
+	// Whoever deletes what has expired may have a clock that is ahead.
+	_, err := w.memory.DeleteExpired(t.Context(), epoch.Add(90*time.Second-1), 100)
+	require.NoError(t, err)
 	assert.Equal(t, 2, proofs())
 	w.pair(t, refresh(second), "DPoP", proof(t, k))
 }
