@@ -230,7 +230,7 @@ func (s *Server) byAssertion(ctx context.Context, client *Client, a *assertion) 
 	// deletes what has expired.
 	err = s.config.Store.Create(ctx, Record{
 		Key: KeyOf(fmt.Sprintf("assertion %q of client %q", a.id, client.ID)), Kind: kindAssertion,
-		Client: client.ID, Issued: now, Expires: a.expires.Add(serverLeeway),
+		Issued: now, Expires: a.expires.Add(serverLeeway),
 	})
 	if errors.Is(err, ErrExists) {
 		return nil, invalidClient(failed, errors.New("the assertion was used before"))

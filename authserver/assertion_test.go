@@ -331,6 +331,11 @@ func TestAC10_AssertionOnce(t *testing.T) {
 	assert.Equal(t, 401, servers[0].post("/token", credentialsGrant+assertionForm(bad.sign(t, asserted("signer", "jti", "twice")))).status)
 	assert.Equal(t, 200, servers[0].post("/token", credentialsGrant+assertionForm(k.sign(t, asserted("signer", "jti", "twice")))).status)
 
+	// Revoking all that the client has makes it good for nothing again.
+	_, err := m.Revoke(t.Context(), authserver.Selector{Client: "signer"})
+	require.NoError(t, err)
+	assert.Equal(t, badAssertion, servers[0].post("/token", form))
+
 	// Once it is forgotten, it has expired, also by a clock that is behind that
 	// of whoever has deleted it.
 	n, err := m.DeleteExpired(t.Context(), epoch.Add(time.Minute+30*time.Second-1), 100)

@@ -151,15 +151,16 @@ func (r *GrantRequest) spendProof(ctx context.Context) error {
 		return nil
 	}
 	r.proof = nil
-	return r.server.spendProof(ctx, r.Client, proof)
+	return r.server.spendProof(ctx, proof)
 }
 
-// spendProof uses a proof up, on all servers that share the store.
-func (s *Server) spendProof(ctx context.Context, c *Client, p *dpop.Proof) error {
+// spendProof uses a proof up, on all servers that share the store, and also if
+// all that the client has is revoked.
+func (s *Server) spendProof(ctx context.Context, p *dpop.Proof) error {
 	issued := time.Unix(p.IssuedAt, 0)
 	err := s.config.Store.Create(ctx, Record{
 		Key: KeyOf(fmt.Sprintf("proof %q by %s", p.ID, p.Key.Thumbprint())), Kind: kindProof,
-		Client: c.ID, Issued: issued, Expires: issued.Add(proofWindow + serverLeeway),
+		Issued: issued, Expires: issued.Add(proofWindow + serverLeeway),
 	})
 	if errors.Is(err, ErrExists) {
 		return &Error{Code: codeInvalidProof, Description: "the DPoP proof is not valid here", Err: errors.New("it was used before")}

@@ -1,6 +1,7 @@
 package authserver_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -457,28 +458,41 @@ func TestAP17_AP18_DPoPBindsCodesAndRefreshTokens(t *testing.T) {
 	require.Equal(t, 200, refresh(a.Refresh, dpop(k)...).status)
 }
 
+// A proofCounter counts the proofs that are written down.
+type proofCounter struct {
+	authserver.Store
+	proofs int
+}
+
+func (p *proofCounter) Create(ctx context.Context, records ...authserver.Record) error {
+	err := p.Store.Create(ctx, records...)
+	if err == nil && records[0].Kind == "dpop" {
+		p.proofs++
+	}
+	return err
+}
+
 // Anybody can make proofs for a public client, and fills no store with them.
 // One that was used is good for nothing more: who repeats a request that they
 // have seen gets nothing, and ends nothing.
 func TestDPoPOfPublicClients(t *testing.T) {
 	k := newSigner(t, jose.ES256, "")
-	w := newCodeWorld(t, func(c *authserver.Config) { c.RefreshGrace = time.Minute })
-	proofs := func() int {
-		list, err := w.memory.List(t.Context(), "dpop", authserver.Selector{Client: "spa"}, authserver.Key{}, 1000)
-		require.NoError(t, err)
-		return len(list)
-	}
+	var store proofCounter
+	w := newCodeWorld(t, func(c *authserver.Config) {
+		store.Store = c.Store
+		c.Store, c.RefreshGrace = &store, time.Minute
+	})
 	form := exchange(w.code(t, "spa")) + "&client_id=spa"
 	for _, nothing := range []string{
 		exchange("x") + "&client_id=spa", form + "&resource=x", "grant_type=refresh_token&refresh_token=x&client_id=spa", "grant_type=refresh_token&client_id=spa",
 	} {
 		assert.Equal(t, 400, w.post("/token", nothing, "DPoP", proof(t, k)).status)
 	}
-	assert.Zero(t, proofs())
+	assert.Zero(t, store.proofs)
 
 	used := []string{"DPoP", proof(t, k)}
 	first := w.pair(t, form, used...)
-	assert.Equal(t, 1, proofs())
+	assert.Equal(t, 1, store.proofs)
 	refresh := func(p pair) string { return "grant_type=refresh_token&client_id=spa&refresh_token=" + p.Refresh }
 	again := []string{"DPoP", proof(t, k)}
 	second := w.pair(t, refresh(first), again...)
@@ -490,8 +504,15 @@ func TestDPoPOfPublicClients(t *testing.T) {
 	// Whoever deletes what has expired may have a clock that is ahead.
 	_, err := w.memory.DeleteExpired(t.Context(), epoch.Add(90*time.Second-1), 100)
 	require.NoError(t, err)
-	assert.Equal(t, 2, proofs())
+	assert.Equal(t, bad, w.post("/token", refresh(second), again...))
+	assert.Equal(t, 2, store.proofs)
 	w.pair(t, refresh(second), "DPoP", proof(t, k))
+	// Nor does it make a proof good again to revoke all that the client has.
+	_, err = w.memory.Revoke(t.Context(), authserver.Selector{Client: "spa"})
+	require.NoError(t, err)
+	form = exchange(w.code(t, "spa")) + "&client_id=spa"
+	assert.Equal(t, bad, w.post("/token", form, used...))
+	w.pair(t, form, "DPoP", proof(t, k))
 }
 
 // AP-08: each way to authenticate and each algorithm that the metadata names
