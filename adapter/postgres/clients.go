@@ -43,7 +43,7 @@ func (s *Store) readClients(batch []*clientCall) {
 	slices.Sort(ids)
 	found := map[string][]byte{}
 	var asked time.Time
-	err := s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.on(ctx, s.others, func(ctx context.Context, conn *pgx.Conn) error {
 		clear(found)
 		asked = time.Now()
 		rows, err := conn.Query(ctx, `SELECT id, data FROM clients WHERE id = ANY($1)`, slices.Compact(ids))
@@ -93,7 +93,7 @@ func (s *Store) ListClients(ctx context.Context, after string, limit int) (list 
 	if err := s.alive(ctx); err != nil {
 		return nil, err
 	}
-	err = s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err = s.on(ctx, s.others, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `SELECT id, data FROM clients WHERE id COLLATE "C" > $1 ORDER BY id COLLATE "C" LIMIT $2`, after, max(limit, 0))
 		if err != nil {
 			return &undone{err}
@@ -153,7 +153,7 @@ func (s *Store) ChangeClient(ctx context.Context, id string, change func(*authse
 	if !storable(id) {
 		return authserver.ErrNotFound
 	}
-	err := s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.on(ctx, s.others, func(ctx context.Context, conn *pgx.Conn) error {
 		tx, err := conn.Begin(ctx)
 		if err != nil {
 			return &undone{err}
@@ -221,7 +221,7 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, e
 	if err := s.alive(ctx); err != nil {
 		return 0, err
 	}
-	err = s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err = s.on(ctx, s.others, func(ctx context.Context, conn *pgx.Conn) error {
 		tag, err := exec(ctx, conn, query, args...)
 		n = tag.RowsAffected()
 		return err

@@ -55,7 +55,7 @@ func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) 
 // many records there were.
 func (s *Store) empty(ctx context.Context, slot int16, before time.Time) (n int64, err error) {
 	table := fmt.Sprintf("records_%d", slot)
-	err = s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err = s.on(ctx, s.others, func(ctx context.Context, conn *pgx.Conn) error {
 		n = 0
 		whole, err := expired(ctx, conn, table, before)
 		if err != nil || !whole {
@@ -121,7 +121,7 @@ func (s *Store) CountExpired(ctx context.Context, before time.Time) (total int64
 	if err := s.alive(ctx); err != nil {
 		return 0, err
 	}
-	err = s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err = s.on(ctx, s.others, func(ctx context.Context, conn *pgx.Conn) error {
 		total = 0
 		return undo(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {

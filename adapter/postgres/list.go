@@ -27,7 +27,7 @@ func (s *Store) List(ctx context.Context, kind authserver.Kind, which authserver
 	n := len(args)
 	query := fmt.Sprintf(`%s%s AND key > $%d AND ($%d = '' OR kind = $%d) ORDER BY key LIMIT $%d`, selectRecord, where, n-2, n-1, n-1, n)
 	var found []stored
-	err := s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.on(ctx, s.others, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, query, args...)
 		if err != nil {
 			return &undone{err}

@@ -36,7 +36,7 @@ func (s *Store) read(batch []*readCall) {
 		keys[i] = c.arg[:]
 	}
 	found := make(map[authserver.Key]authserver.Record, len(batch))
-	err := s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.on(ctx, s.readers, func(ctx context.Context, conn *pgx.Conn) error {
 		clear(found)
 		left := keys
 		if len(left) > fewReads {

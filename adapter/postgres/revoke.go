@@ -76,7 +76,7 @@ func (s *Store) revoke(batch []*revokeCall) {
 	// In the order in which others lock records.
 	slices.SortFunc(batch, func(a, b *revokeCall) int { return bytes.Compare(a.arg.Key[:], b.arg.Key[:]) })
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	err := s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error { return s.transactRevokes(ctx, conn, batch) })
+	err := s.on(ctx, s.others, func(ctx context.Context, conn *pgx.Conn) error { return s.transactRevokes(ctx, conn, batch) })
 	cancel()
 	switch {
 	case err == nil:
@@ -123,7 +123,7 @@ func (s *Store) deleteWhere(ctx context.Context, where string, args []any, limit
 	for total < limit {
 		chunk := min(limit-total, maxDelete)
 		var n int64
-		err := s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		err := s.on(ctx, s.others, func(ctx context.Context, conn *pgx.Conn) error {
 			tag, err := exec(ctx, conn, query, append(slices.Clone(args), chunk)...)
 			n = tag.RowsAffected()
 			return err

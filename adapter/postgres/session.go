@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sneckauth/sneck/authserver"
 )
@@ -46,11 +47,11 @@ func isBroken(err error) bool {
 	return true
 }
 
-// on runs f on a connection. If it breaks before anything can have changed,
-// as those do that the database has closed, f runs again on the next.
-func (s *Store) on(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
-	for left := s.pool.Config().MaxConns; ; left-- {
-		conn, err := s.pool.Acquire(ctx)
+// on runs f on a connection of a pool. If it breaks before anything can have
+// changed, as those do that the database has closed, f runs again on the next.
+func (s *Store) on(ctx context.Context, pool *pgxpool.Pool, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	for left := pool.Config().MaxConns; ; left-- {
+		conn, err := pool.Acquire(ctx)
 		if err != nil {
 			if s.closed.Load() && ctx.Err() == nil {
 				return ErrClosed

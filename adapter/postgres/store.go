@@ -109,7 +109,11 @@ func (c *Config) prepare() error {
 // A Store is an authserver.Store and authserver.Clients in PostgreSQL. Open it
 // with [Open]. It is safe for concurrent use.
 type Store struct {
-	pool     *pgxpool.Pool
+	// Connections know the statements and plans that they were used for, and
+	// take long for others. So those that write and read records do nothing
+	// else, and whoever cleans up leaves them alone.
+	writers, readers, others *pgxpool.Pool
+
 	space    int32 // of the advisory locks
 	lives    lives
 	dropOnly bool
@@ -148,22 +152,22 @@ func Open(ctx context.Context, url string, config Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	pool.MaxConns = int32(config.Writers + config.Readers + extraConns)
-	pool.MinConns = min(pool.MinConns, pool.MaxConns)
-	pool.MinIdleConns = min(pool.MinIdleConns, pool.MaxConns)
 	session(pool.ConnConfig, config.Schema)
 	pool.AfterConnect = durable
 
 	s := &Store{lives: lives{config.ShortLife, config.LongLife}, dropOnly: config.DropOnly}
-	if s.pool, err = pgxpool.NewWithConfig(ctx, pool); err != nil {
-		return nil, fmt.Errorf("postgres: open: %w", err)
+	for of, size := range map[**pgxpool.Pool]int{&s.writers: config.Writers, &s.readers: config.Readers, &s.others: extraConns} {
+		if *of, err = pgxpool.NewWithConfig(ctx, sized(pool, int32(size))); err != nil {
+			s.disconnect()
+			return nil, fmt.Errorf("postgres: open: %w", err)
+		}
 	}
-	err = s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+	err = s.others.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 		s.space, err = migrate(ctx, conn.Conn(), config.Schema)
 		return err
 	})
 	if err != nil {
-		s.pool.Close()
+		s.disconnect()
 		return nil, fmt.Errorf("postgres: open: %w", err)
 	}
 	s.writes = newPaced(config.Queue, config.Writers, maxWrites, s.write)
@@ -171,6 +175,24 @@ func Open(ctx context.Context, url string, config Config) (*Store, error) {
 	s.revokes = newQueue(config.Queue, 1, maxRevokes, s.revoke)
 	s.clientReads = newQueue(config.Queue, 1, maxClientReads, s.readClients)
 	return s, nil
+}
+
+// sized returns a copy of the settings for a pool with so many connections.
+func sized(pool *pgxpool.Config, size int32) *pgxpool.Config {
+	pool = pool.Copy()
+	pool.MaxConns = size
+	pool.MinConns = min(pool.MinConns, size)
+	pool.MinIdleConns = min(pool.MinIdleConns, size)
+	return pool
+}
+
+// disconnect closes all connections.
+func (s *Store) disconnect() {
+	for _, pool := range []*pgxpool.Pool{s.writers, s.readers, s.others} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
 }
 
 // session sets what the statements here rely on.
@@ -208,6 +230,6 @@ func (s *Store) Close() error {
 	closing.Go(s.revokes.close)
 	closing.Go(s.clientReads.close)
 	closing.Wait()
-	s.pool.Close()
+	s.disconnect()
 	return nil
 }

@@ -54,7 +54,7 @@ func (s *Store) Spend(ctx context.Context, spend authserver.Spend) (authserver.R
 // transaction of its own, so that it fails alone.
 func (s *Store) write(batch []*writeCall) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	err := s.on(ctx, func(ctx context.Context, conn *pgx.Conn) error { return s.transact(ctx, conn, batch) })
+	err := s.on(ctx, s.writers, func(ctx context.Context, conn *pgx.Conn) error { return s.transact(ctx, conn, batch) })
 	cancel()
 	switch {
 	case err == nil:
