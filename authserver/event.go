@@ -127,6 +127,22 @@ const (
 	EventAuditLost EventKind = "audit_lost"
 )
 
+// EventKinds returns all kinds of events.
+func EventKinds() []EventKind {
+	return []EventKind{
+		EventTokenIssued, EventTokenRefreshed, EventTokenRevoked, EventReuseDetected,
+		EventTokenIntrospected, EventAuthenticationFailed, EventRateLimited,
+		EventAuthorizationApproved, EventAuthorizationDenied,
+		EventDeviceRequested, EventDeviceApproved, EventDeviceDenied,
+		EventClientCreated, EventClientChanged, EventClientDeleted,
+		EventAccountCreated, EventAccountChanged, EventAccountDeleted,
+		EventPasswordChanged, EventPasskeyAdded, EventPasskeyRemoved, EventConsentRevoked,
+		EventSignedIn, EventSignInFailed, EventSignedOut, EventSessionEnded,
+		EventKeyAdded, EventKeySigns, EventKeyRetired, EventKeyDeleted,
+		EventSecretUpgraded, EventSwept, EventAuditLost,
+	}
+}
+
 // Record hands on what has happened beside the endpoints of the server: to
 // Config.Observe, and to Config.Audit. It sets the time. With
 // Config.AuditRequired, an error means that it is not on record.

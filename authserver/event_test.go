@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -435,4 +437,15 @@ func errorStatus(r reply) int {
 		return 503
 	}
 	return r.status
+}
+
+// The list of kinds has those that there are.
+func TestEventKinds(t *testing.T) {
+	source, err := os.ReadFile("event.go")
+	require.NoError(t, err)
+	var kinds []authserver.EventKind
+	for _, constant := range regexp.MustCompile(`EventKind = "(\w+)"`).FindAllStringSubmatch(string(source), -1) {
+		kinds = append(kinds, authserver.EventKind(constant[1]))
+	}
+	assert.ElementsMatch(t, kinds, authserver.EventKinds())
 }

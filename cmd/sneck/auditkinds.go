@@ -8,21 +8,10 @@ import (
 	"github.com/sneckauth/sneck/authserver"
 )
 
-// eventKinds returns the kinds of events that an audit log can have.
+// eventKinds returns the names of the kinds of events that an audit log can have.
 func eventKinds() []string {
 	var names []string
-	for _, kind := range []authserver.EventKind{
-		authserver.EventTokenIssued, authserver.EventTokenRefreshed, authserver.EventTokenRevoked, authserver.EventReuseDetected,
-		authserver.EventTokenIntrospected, authserver.EventAuthenticationFailed, authserver.EventRateLimited,
-		authserver.EventAuthorizationApproved, authserver.EventAuthorizationDenied,
-		authserver.EventDeviceRequested, authserver.EventDeviceApproved, authserver.EventDeviceDenied,
-		authserver.EventClientCreated, authserver.EventClientChanged, authserver.EventClientDeleted,
-		authserver.EventAccountCreated, authserver.EventAccountChanged, authserver.EventAccountDeleted,
-		authserver.EventPasswordChanged, authserver.EventPasskeyAdded, authserver.EventPasskeyRemoved, authserver.EventConsentRevoked,
-		authserver.EventSignedIn, authserver.EventSignInFailed, authserver.EventSignedOut, authserver.EventSessionEnded,
-		authserver.EventKeyAdded, authserver.EventKeySigns, authserver.EventKeyRetired, authserver.EventKeyDeleted,
-		authserver.EventSecretUpgraded, authserver.EventSwept, authserver.EventAuditLost,
-	} {
+	for _, kind := range authserver.EventKinds() {
 		names = append(names, string(kind))
 	}
 	return names
