@@ -57,6 +57,9 @@ func (s *Server) signAnswer(ctx context.Context, caller *Client, object []byte) 
 func wantsSigned(accept []string) bool {
 	for _, field := range accept {
 		for part := range strings.SplitSeq(field, ",") {
+			if len(part) < len(signedAnswerType) {
+				continue // most say application/json, and need not be taken apart
+			}
 			name, params, err := mime.ParseMediaType(part)
 			if err != nil || name != signedAnswerType {
 				continue
