@@ -68,7 +68,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-tick.C:
 		}
-		n, err := s.DeleteExpired(ctx, nil)
+		n, err := s.deleteExpired(ctx, nil, true)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			s.config.Logger.LogAttrs(ctx, slog.LevelError, "sweep failed", slog.Int64("deleted", n), cause(err))
@@ -96,11 +96,25 @@ func (s *Server) CountExpired(ctx context.Context) (int64, error) {
 // Config.Sweep.Retain, batch by batch, and returns how many. After each batch
 // it calls progress, unless that is nil, with the number so far.
 func (s *Server) DeleteExpired(ctx context.Context, progress func(deleted int64)) (int64, error) {
+	return s.deleteExpired(ctx, progress, false)
+}
+
+// rests is for how many times as long as a store took to delete more than it was
+// asked to, such as all of a partition, it is then left in peace: others may have
+// felt that.
+const rests = 10
+
+// deleteExpired is DeleteExpired, with rests if there is no hurry.
+func (s *Server) deleteExpired(ctx context.Context, progress func(deleted int64), gently bool) (int64, error) {
 	sweep := s.config.Sweep
 	before := s.config.Now().Add(-sweep.Retain)
 	var total int64
 	for {
+		began, pause := time.Now(), sweep.Pause
 		n, err := s.config.Store.DeleteExpired(ctx, before, sweep.BatchSize)
+		if gently && n > int64(sweep.BatchSize) {
+			pause = max(pause, rests*time.Since(began))
+		}
 		total += n
 		if err != nil {
 			return total, fmt.Errorf("authserver: delete expired records: %w", err)
@@ -114,7 +128,7 @@ func (s *Server) DeleteExpired(ctx context.Context, progress func(deleted int64)
 		select {
 		case <-ctx.Done():
 			return total, ctx.Err()
-		case <-time.After(sweep.Pause):
+		case <-time.After(pause):
 		}
 	}
 }

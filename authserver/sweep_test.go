@@ -93,3 +93,51 @@ func settingSweepInterval(t *testing.T) {
 		require.ErrorIs(t, <-done, context.Canceled)
 	})
 }
+
+// A partition is a store of which all goes at once, which takes a while.
+type partitions struct {
+	authserver.Store
+	left  int
+	began *[]time.Time
+}
+
+func (p *partitions) DeleteExpired(context.Context, time.Time, int) (int64, error) {
+	*p.began = append(*p.began, time.Now())
+	if p.left == 0 {
+		return 0, nil
+	}
+	p.left--
+	time.Sleep(2 * time.Second) // of the test's clock
+	return 1_000_000, nil
+}
+
+// The sweeper rests after a store was busy with more than it was asked for. Who
+// is in a hurry does not.
+func TestSweepRests(t *testing.T) {
+	for gently, want := range map[bool][]time.Duration{
+		true:  {0, 22 * time.Second, 44 * time.Second},
+		false: {0, 2010 * time.Millisecond, 4020 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var began []time.Time
+			w := newWorld(t, func(c *authserver.Config) {
+				c.Now, c.Sweep.Interval = time.Now, time.Minute
+				c.Store = &partitions{c.Store, 2, &began}
+			})
+			if gently {
+				ctx, cancel := context.WithTimeout(t.Context(), 110*time.Second)
+				defer cancel()
+				require.ErrorIs(t, w.Run(ctx), context.DeadlineExceeded)
+			} else {
+				n, err := w.DeleteExpired(t.Context(), nil)
+				require.NoError(t, err)
+				assert.EqualValues(t, 2_000_000, n)
+			}
+			var after []time.Duration
+			for _, at := range began {
+				after = append(after, at.Sub(began[0]))
+			}
+			assert.Equal(t, want, after)
+		})
+	}
+}

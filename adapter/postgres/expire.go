@@ -22,11 +22,12 @@ const (
 	maxCount = 10_000
 )
 
-// DeleteExpired implements [authserver.Store]. It empties the partitions in
-// which everything has expired, which takes no time however full they are, and
-// may so delete more than limit records; the number does not account for what
-// is revoked meanwhile, and above ten thousand it is an estimate. Unless Config.DropOnly is set, it also deletes records
-// from other partitions one by one, up to the limit.
+// DeleteExpired implements [authserver.Store]. It empties a partition in which
+// everything has expired, which takes little time however full it is, and may so
+// delete more than limit records; the number does not account for what is
+// revoked meanwhile, and above ten thousand it is an estimate. If there is none,
+// and unless Config.DropOnly is set, it deletes records from other partitions one
+// by one, up to the limit.
 func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
 	if err := s.alive(ctx); err != nil {
 		return 0, err
@@ -34,21 +35,19 @@ func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) 
 	if limit <= 0 {
 		return 0, nil
 	}
-	var total int64
-	for slot := slotShort; slot < slots; slot++ {
-		n, err := s.empty(ctx, slot, before)
-		total += n
-		if err != nil {
-			return total, answer(err)
+	for slot := range slots {
+		if slot == slotRest {
+			continue // it has no turns, so it is never emptied
+		}
+		if n, err := s.empty(ctx, slot, before); n > 0 || err != nil {
+			return n, answer(err)
 		}
 	}
+	where := `expires <= $1`
 	if s.dropOnly {
-		// Only the rest has no turns, so it is never emptied.
-		n, err := s.deleteWhere(ctx, `slot = 0 AND expires <= $1`, []any{before.UnixMicro()}, max(int64(limit)-total, 0))
-		return total + n, err
+		where = `slot = 0 AND ` + where
 	}
-	n, err := s.deleteWhere(ctx, `expires <= $1`, []any{before.UnixMicro()}, max(int64(limit)-total, 0))
-	return total + n, err
+	return s.deleteWhere(ctx, where, []any{before.UnixMicro()}, int64(limit))
 }
 
 // empty empties a partition if all that is in it has expired, and returns how

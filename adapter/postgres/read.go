@@ -41,7 +41,7 @@ func (s *Store) read(batch []*readCall) {
 		left := keys
 		if len(left) > fewReads {
 			hot := s.lives.hot(time.Now())
-			where := fmt.Sprintf(`slot IN (%d, %d) AND key = ANY($1)`, hot[0], hot[1])
+			where := fmt.Sprintf(`slot IN (%d, %d, %d) AND key = ANY($1)`, hot[0], hot[1], hot[2])
 			if err := lookUp(ctx, conn, where, left, found); err != nil {
 				return err
 			}

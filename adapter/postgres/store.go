@@ -45,7 +45,7 @@ type Config struct {
 	// others wait for room; zero means 4,096.
 	Queue int
 	// ShortLife is the longest life of records that are deleted together
-	// soonest, within twice that time after they expired; zero means two
+	// soonest, within half that time after they expired; zero means two
 	// hours. It is best a little above the life of most access tokens.
 	ShortLife time.Duration
 	// LongLife is the same for all others, such as refresh tokens; zero means

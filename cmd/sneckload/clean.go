@@ -141,27 +141,30 @@ func (c *cleanCommand) fill(ctx context.Context, d *deployment) error {
 	return errors.Join(err, db.Close())
 }
 
-// shortLife is what the server's partitions for short lives span, see
-// postgres.Config.
-const shortLife = 2 * time.Hour
+// turn is what each of the server's partitions for short lives spans, and turns
+// are these: see docs/decisions/0005.
+const turn = time.Hour
 
-// fillPostgres puts the tokens where the server would have: into the partition
-// whose turn was before the present one.
+var turns = []int16{1, 2, 3, 7, 8, 9}
+
+// fillPostgres puts the tokens where the server would have: one half into the
+// partition whose turn was three hours ago, the other into that before.
 func (c *cleanCommand) fillPostgres(ctx context.Context, d *deployment) (err error) {
 	conn, err := pgx.Connect(ctx, d.pg.URL())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.Background())) }()
-	span := shortLife.Microseconds()
-	before := time.Now().UnixMicro()/span - 1
+	span := turn.Microseconds()
+	hour := time.Now().UnixMicro()/span - 3
 	const part = 500_000
 	for done := int64(0); done < c.Expired; done += part {
+		before := hour - 2*done/c.Expired
 		_, err := conn.Exec(ctx, `
 			INSERT INTO sneck.records (key, slot, kind, client, subject, scopes, audience, issued, expires)
 			SELECT sha256(int8send(i) || 'sneckload'), $1, 'access', 'app', 'app', 'read', '["https://api.example.com"]',
 				$2::bigint - 3600000000 + i, $2::bigint + i FROM generate_series($3::bigint, $4::bigint) i`,
-			int16(1+before%3), before*span, done+1, min(done+part, c.Expired))
+			turns[before%int64(len(turns))], before*span, done+1, min(done+part, c.Expired))
 		if err != nil {
 			return err
 		}
