@@ -83,6 +83,8 @@ var assertionAlgorithms = dpop.Algorithms
 type assertion struct {
 	algorithm, keyID, input string
 	signature               []byte
+	// forClient and forGrant say what the type allows it to be used for.
+	forClient, forGrant bool
 
 	issuer, subject, id        string
 	audience                   []string
@@ -110,14 +112,17 @@ func parseAssertion(compact string) (*assertion, error) {
 		return nil, err
 	}
 	switch {
-	case h.Type != "" && !h.TypeIs("jwt") && !h.TypeIs("client-authentication+jwt"):
-		return nil, errors.New("the assertion is a JWT for something else")
 	case h.JWK != nil || h.KeyByReference:
 		return nil, errors.New("the assertion brings its key along")
 	case parts.Signature == "":
 		return nil, errors.New("the assertion is not signed")
 	}
 	a := &assertion{algorithm: h.Algorithm, keyID: h.KeyID, input: parts.Input}
+	usual := h.Type == "" || h.TypeIs("jwt")
+	a.forClient, a.forGrant = usual || h.TypeIs("client-authentication+jwt"), usual || h.TypeIs("authorization-grant+jwt")
+	if !a.forClient && !a.forGrant {
+		return nil, errOtherType
+	}
 	if a.signature, err = jws.Decode(parts.Signature); err != nil {
 		return nil, err
 	}
@@ -168,21 +173,33 @@ func (a *assertion) claim(name string, value []byte) (ok bool) {
 	return ok
 }
 
-// checkAssertion checks everything but the signature and that it is the first use.
-func (s *Server) checkAssertion(a *assertion, now time.Time) error {
+var errOtherType = errors.New("the assertion is a JWT for something else")
+
+// checkClientAssertion is checkAssertion for one by which a client authenticates.
+func (s *Server) checkClientAssertion(a *assertion, now time.Time) error {
 	switch {
+	case !a.forClient:
+		return errOtherType
 	case a.issuer == "" || a.issuer != a.subject:
 		return errors.New("\"iss\" and \"sub\" of the assertion are not both the client")
+	}
+	return s.checkAssertion(a, now, s.config.Assertions.MaxLifetime)
+}
+
+// checkAssertion checks everything but from whom and about whom it is, the
+// signature, and that it is the first use.
+func (s *Server) checkAssertion(a *assertion, now time.Time, life time.Duration) error {
+	switch {
 	case a.id == "" || len(a.id) > maxAssertionID:
 		return errors.New("the \"jti\" of the assertion is missing or too long")
 	case a.expires.IsZero():
 		return errors.New("the assertion has no \"exp\"")
 	case !now.Before(a.expires):
-		return errors.New("the assertion has expired (hint: is the clock of the client right?)")
-	case a.expires.After(now.Add(s.config.Assertions.MaxLifetime + assertionLeeway)):
-		return fmt.Errorf("the assertion is good for too long (hint: let it expire after %v)", s.config.Assertions.MaxLifetime)
+		return errors.New("the assertion has expired (hint: is the clock of who signs right?)")
+	case a.expires.After(now.Add(life + assertionLeeway)):
+		return fmt.Errorf("the assertion is good for too long (hint: let it expire after %v)", life)
 	case a.notBefore.After(now.Add(assertionLeeway)) || a.issued.After(now.Add(assertionLeeway)):
-		return errors.New("the assertion is from the future (hint: is the clock of the client right?)")
+		return errors.New("the assertion is from the future (hint: is the clock of who signs right?)")
 	case !s.addressed(a.audience):
 		return fmt.Errorf("the \"aud\" of the assertion is not just the issuer, %s", s.config.Issuer)
 	}
@@ -203,7 +220,7 @@ func (s *Server) addressed(audience []string) bool {
 func (s *Server) byAssertion(ctx context.Context, client *Client, a *assertion) (*Client, error) {
 	const failed = "the client assertion is not valid here"
 	now := s.config.Now()
-	if err := s.checkAssertion(a, now); err != nil {
+	if err := s.checkClientAssertion(a, now); err != nil {
 		return nil, invalidClient(failed, err)
 	}
 	var err error
@@ -224,24 +241,29 @@ func (s *Server) byAssertion(ctx context.Context, client *Client, a *assertion) 
 	if err != nil {
 		return nil, invalidClient(failed, err)
 	}
-	// Only what the client has signed is remembered, so that nobody else fills
-	// the store, and in the store, so that no other server takes it either; and
-	// for longer than it is good, as their clocks differ from that of whoever
-	// deletes what has expired.
-	err = s.config.Store.Create(ctx, Record{
-		Key: KeyOf(fmt.Sprintf("assertion %q of client %q", a.id, client.ID)), Kind: kindAssertion,
-		Issued: now, Expires: a.expires.Add(serverLeeway),
-	})
+	err = s.spendAssertion(ctx, a, now, KeyOf(fmt.Sprintf("assertion %q of client %q", a.id, client.ID)))
 	if errors.Is(err, ErrExists) {
-		return nil, invalidClient(failed, errors.New("the assertion was used before"))
+		return nil, invalidClient(failed, errUsedAssertion)
 	}
-	if err != nil {
-		return nil, unavailable(fmt.Errorf("spend an assertion: %w", err))
-	}
-	return client, nil
+	return client, err
 }
 
-// verifyByKey checks the signature by the one key of the client that it names.
+var errUsedAssertion = errors.New("the assertion was used before")
+
+// spendAssertion uses an assertion up, or returns ErrExists. Only what is signed
+// is remembered, so that nobody else fills the store, and in the store, so that no
+// other server takes it either; and for longer than it is good, as their clocks
+// differ from that of whoever deletes what has expired.
+func (s *Server) spendAssertion(ctx context.Context, a *assertion, now time.Time, key Key) error {
+	err := s.config.Store.Create(ctx, Record{Key: key, Kind: kindAssertion, Issued: now, Expires: a.expires.Add(serverLeeway)})
+	if err != nil && !errors.Is(err, ErrExists) {
+		return unavailable(fmt.Errorf("spend an assertion: %w", err))
+	}
+	return err
+}
+
+// verifyByKey checks the signature by the one key of the client, or of an issuer,
+// that it names.
 func (s *Server) verifyByKey(ctx context.Context, client *Client, a *assertion) error {
 	algorithm := jws.Canonical(a.algorithm)
 	if !slices.Contains(assertionAlgorithms, algorithm) || !client.signsWith(algorithm) {
@@ -253,7 +275,7 @@ func (s *Server) verifyByKey(ctx context.Context, client *Client, a *assertion) 
 	}
 	key := keys.find(algorithm, a.keyID)
 	if key == nil {
-		return errors.New("the client has no such key, or several and the assertion names none (hint: send \"kid\")")
+		return errors.New("there is no such key, or several and the assertion names none (hint: send \"kid\")")
 	}
 	return jws.Verify(key.Algorithm, key.Public, a.input, a.signature)
 }

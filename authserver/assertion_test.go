@@ -198,6 +198,7 @@ func TestAC10_AC11_PrivateKeyJWT(t *testing.T) {
 		{"critical header", k.sign(t, asserted("signer"), "crit", []string{"exp"}), malformed},
 		{"an access token", k.sign(t, asserted("signer"), "typ", "at+jwt"), malformed},
 		{"a DPoP proof", k.sign(t, asserted("signer"), "typ", "dpop+jwt"), malformed},
+		{"a grant", k.sign(t, asserted("signer"), "typ", "authorization-grant+jwt"), badAssertion},
 
 		{"aud of another server", good(asserted("signer", "aud", "https://evil.example.com")), badAssertion},
 		{"aud is the token endpoint", good(asserted("signer", "aud", issuer+"/token")), badAssertion},

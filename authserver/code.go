@@ -74,7 +74,7 @@ func (s *Server) accept(ctx context.Context, a *AuthorizationRequest, approval *
 	// section 4.15).
 	switch _, err := s.config.Clients.Client(ctx, approval.Subject); {
 	case err == nil:
-		return nil, errors.New("the subject of the approval is the ID of a client")
+		return nil, errSubjectIsClient
 	case !errors.Is(err, ErrNotFound):
 		return nil, fmt.Errorf("look up a client: %w", err)
 	}
@@ -95,6 +95,8 @@ func (s *Server) accept(ctx context.Context, a *AuthorizationRequest, approval *
 	}
 	return claims, checkClaims(claims)
 }
+
+var errSubjectIsClient = errors.New("the subject of the approval is the ID of a client")
 
 // AuthorizationCode is the grant of a client that got a code from the
 // authorization endpoint (RFC 6749, section 4.1.3). A code is used once: the

@@ -79,3 +79,27 @@ func ExampleLegacyPassword() {
 	fmt.Println(server.Issuer(), err)
 	// Output: https://auth.example.com <nil>
 }
+
+// Clients bring what the identity provider of the company says about people.
+func ExampleJWTBearer() {
+	grant, err := authserver.JWTBearer(authserver.TrustedIssuer{
+		Issuer:  "https://idp.example.com",
+		JWKSURI: "https://idp.example.com/jwks",
+		Subject: func(_ context.Context, sub string) (string, error) {
+			if person, ok := map[string]string{"00u1": "alice"}[sub]; ok { // ask your directory
+				return person, nil
+			}
+			return "", authserver.ErrNotFound
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	store := authserver.NewMemory()
+	_, err = authserver.New(authserver.Config{
+		Issuer: "https://auth.example.com", Store: store, Clients: store,
+		Grants: []authserver.Grant{authserver.ClientCredentials(), grant},
+	})
+	fmt.Println(grant.Type, err)
+	// Output: urn:ietf:params:oauth:grant-type:jwt-bearer <nil>
+}

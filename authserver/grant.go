@@ -20,8 +20,9 @@ import (
 
 // A Grant is a way to get tokens: a grant type of the token endpoint. The
 // built-in ones are values like any other: [ClientCredentials],
-// [AuthorizationCode], [RefreshToken] and [DeviceCode]; and, for those who can
-// not do without them yet, [LegacyPassword] and [LegacyImplicit].
+// [AuthorizationCode], [RefreshToken] and [DeviceCode]; [JWTBearer], which has to
+// be told whom to trust; and, for those who can not do without them yet,
+// [LegacyPassword] and [LegacyImplicit].
 type Grant struct {
 	// Type is the "grant_type", a name of RFC 6749 or an absolute URI.
 	Type string

@@ -47,7 +47,7 @@ func (r *GrantRequest) password(ctx context.Context, check func(context.Context,
 	if username == "" || password == "" {
 		return nil, invalidRequest("username and password must both be there")
 	}
-	a, err := r.asked(ctx)
+	a, err := r.asked(ctx, GrantPassword)
 	if err != nil {
 		return nil, err
 	}
@@ -77,13 +77,13 @@ func (r *GrantRequest) password(ctx context.Context, check func(context.Context,
 }
 
 // asked returns what a client asks a user for at the token endpoint.
-func (r *GrantRequest) asked(ctx context.Context) (*AuthorizationRequest, error) {
+func (r *GrantRequest) asked(ctx context.Context, grantType string) (*AuthorizationRequest, error) {
 	audience, err := r.server.audience(r.Client, r.Form.Resources())
 	if err != nil {
 		return nil, err
 	}
 	set, err := r.server.grantScopes(ctx, r.Client, r.Form.Get("scope"), scopes.Request{
-		ClientID: r.Client.ID, GrantType: GrantPassword, Audience: audience,
+		ClientID: r.Client.ID, GrantType: grantType, Audience: audience,
 	})
 	return &AuthorizationRequest{server: r.server, Client: r.Client, Scopes: set, Audience: audience, Form: r.Form}, err
 }
