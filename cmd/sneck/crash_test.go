@@ -161,7 +161,11 @@ func (c *crash) run(t *testing.T, rounds int, length time.Duration, victims ...s
 		var answered memory
 		name, args := "approving-sneck", []string{c.data}
 		if victim == "serve" {
-			name, args = "sneck", []string{"serve", "--data", c.data, "--listen", "127.0.0.1:0", "--token-rate", "1000000"}
+			// Quick machines ask more often than the limits for introspection allow.
+			name, args = "sneck", []string{
+				"serve", "--data", c.data, "--listen", "127.0.0.1:0", "--token-rate", "1000000",
+				"--limits-introspect-client=" + insecureUnlimited, "--limits-introspect-address=" + insecureUnlimited,
+			}
 		}
 		start := func() (*background, string) {
 			b := &background{}
