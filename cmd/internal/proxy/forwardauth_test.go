@@ -176,7 +176,7 @@ func TestForwardAuthAnswers(t *testing.T) {
 // Whatever target a proxy reports: a request is let pass only if a server that
 // gets this target in a request line finds a path there that the rules open.
 func FuzzForwardAuth(f *testing.F) {
-	for _, seed := range []string{"/songs/1", "/songs/../admin", "//songs/", "/songs/%2e%2e/", "/public#x", "/public?x", "/songs;/x", "/songs/\\..", "*", "http://x/songs/"} {
+	for _, seed := range []string{"/songs/1", "/songs/../admin", "//songs/", "/songs/%2e%2e/", "/public#x", "/public?x", "/songs;/x", "/songs/\\..", "/songs/..0", "*", "http://x/songs/"} {
 		f.Add("GET", seed)
 	}
 	f.Fuzz(func(t *testing.T, method, target string) {
@@ -199,7 +199,7 @@ func FuzzForwardAuth(f *testing.F) {
 		require.NoError(t, err, "%q %q", method, target)
 		path := seen.URL.Path
 		assert.True(t, strings.HasPrefix(path, "/songs/") || path == "/public" || path == "/shadow", "%q", path)
-		assert.NotContains(t, path, "/..")
+		assert.NotContains(t, strings.Split(path, "/"), "..")
 		assert.Contains(t, []string{"GET", "HEAD"}, seen.Method)
 	})
 }
