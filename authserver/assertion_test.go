@@ -492,16 +492,22 @@ func serving(data []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) }
 }
 
-// The keys of a client that are elsewhere are fetched within bounds, and rotate.
-func TestAC10_RemoteKeySet(t *testing.T) {
-	a, b := newSigner(t, jose.ES256, "a"), newSigner(t, jose.ES256, "b")
-	r := newRemote(t, serving(keySet(t, a)))
-	w := newWorld(t, func(c *authserver.Config) { c.Assertions.HTTPClient = r.Client() })
+// newRemoteWorld is a server with a client whose keys are elsewhere, and how it
+// authenticates with one.
+func newRemoteWorld(t *testing.T, keys ...signer) (r *remote, w *world, ask func(signer) int) {
+	r = newRemote(t, serving(keySet(t, keys...)))
+	w = newWorld(t, func(c *authserver.Config) { c.Assertions.HTTPClient = r.Client() })
 	w.putClient(t, authserver.Client{AuthMethod: "private_key_jwt", JWKSURI: r.URL})
-	ask := func(k signer) int {
+	return r, w, func(k signer) int {
 		claims := asserted("signer", "iat", nil, "exp", w.now.Add(time.Minute).Unix())
 		return w.post("/token", credentialsGrant+assertionForm(k.sign(t, claims))).status
 	}
+}
+
+// The keys of a client that are elsewhere are fetched within bounds, and rotate.
+func TestAC10_RemoteKeySet(t *testing.T) {
+	a, b := newSigner(t, jose.ES256, "a"), newSigner(t, jose.ES256, "b")
+	r, w, ask := newRemoteWorld(t, a)
 	for range 10 {
 		assert.Equal(t, 200, ask(a))
 	}
@@ -541,13 +547,7 @@ func TestAC10_RemoteKeySet(t *testing.T) {
 // the client does not wait for that.
 func TestRemoteKeySetWhileAStrangerWaits(t *testing.T) {
 	a, b := newSigner(t, jose.ES256, "a"), newSigner(t, jose.ES256, "b")
-	r := newRemote(t, serving(keySet(t, a)))
-	w := newWorld(t, func(c *authserver.Config) { c.Assertions.HTTPClient = r.Client() })
-	w.putClient(t, authserver.Client{AuthMethod: "private_key_jwt", JWKSURI: r.URL})
-	ask := func(k signer) int {
-		claims := asserted("signer", "iat", nil, "exp", w.now.Add(time.Minute).Unix())
-		return w.post("/token", credentialsGrant+assertionForm(k.sign(t, claims))).status
-	}
+	r, w, ask := newRemoteWorld(t, a)
 	require.Equal(t, 200, ask(a))
 	w.now = w.now.Add(30 * time.Second)
 	asked, answer, done := make(chan struct{}), make(chan struct{}), make(chan int, 1)

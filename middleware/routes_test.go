@@ -218,8 +218,17 @@ func TestRoutesByUnclearHost(t *testing.T) {
 	assert.Equal(t, ok, rs.Check(r).Reason)
 }
 
-// A preflight request is admitted to where the request that it announces is
-// known, and no further.
+// decides checks what becomes of requests whose token has no scope.
+func decides(t *testing.T, rs *middleware.Routes, reasons map[string]middleware.Reason) {
+	t.Helper()
+	for target, want := range reasons {
+		r := request(t, "GET", target)
+		r.Header.Set("Authorization", "Bearer none")
+		d := rs.Check(r)
+		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
+	}
+}
+
 // Handlers that take "/admin/" or "/ADMIN" for "/admin" are common: behind a rule
 // for everything else, those must not be another way in.
 func TestRoutesByUnclearSpelling(t *testing.T) {
@@ -234,7 +243,7 @@ func TestRoutesByUnclearSpelling(t *testing.T) {
 		{Pattern: "GET /exact/{$}", Policy: policy(scopes.AnyToken())},
 		{Pattern: "GET /exact", Policy: policy(scopes.All("admin"))},
 	}, nil)
-	for target, want := range map[string]middleware.Reason{
+	decides(t, rs, map[string]middleware.Reason{
 		"/else": ok, "/else/": ok, "/ELSE": ok, "/": ok,
 		"/admin": middleware.ReasonScope, "/admin/": middleware.ReasonPath, "/ADMIN": middleware.ReasonPath,
 		"/Admin/": middleware.ReasonPath, "/adminx": ok, "/admin/x": ok,
@@ -243,12 +252,7 @@ func TestRoutesByUnclearSpelling(t *testing.T) {
 		"/both": middleware.ReasonScope, "/both/": ok, "/both/x": ok, "/both/x/": ok,
 		"/files/": ok, "/files/a": ok, "/files/a/": ok, "/files/A/B/": ok,
 		"/exact": middleware.ReasonScope, "/exact/": ok,
-	} {
-		r := request(t, "GET", target)
-		r.Header.Set("Authorization", "Bearer none")
-		d := rs.Check(r)
-		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
-	}
+	})
 
 	// A mux would redirect from there to the rule of all that is below. They do
 	// not ask it.
@@ -258,19 +262,14 @@ func TestRoutesByUnclearSpelling(t *testing.T) {
 		{Pattern: "/Users/{id}/{$}", Policy: policy(scopes.All("admin"))},
 		{Pattern: "GET /files/{rest...}", Policy: policy(scopes.All("admin"))},
 	}, nil)
-	for target, want := range map[string]middleware.Reason{
+	decides(t, rs, map[string]middleware.Reason{
 		"/admin": middleware.ReasonNoRoute, "/admin/": middleware.ReasonScope, "/admin/x/": middleware.ReasonScope,
 		"/ADMIN": middleware.ReasonPath, "/Admin/": middleware.ReasonPath, "/ADMIN/x": middleware.ReasonPath, "/ADMIN/x/": middleware.ReasonPath,
 		"/admin%3F": middleware.ReasonPath, "/ADMIN%23": middleware.ReasonPath,
 		"/Users/7/": middleware.ReasonScope, "/users/7/": middleware.ReasonPath, "/users/7": middleware.ReasonPath,
 		"/Files/": middleware.ReasonPath, "/FILES": middleware.ReasonPath, "/Files/x": middleware.ReasonPath,
 		"/": ok, "/else": ok, "/else/": ok, "/ELSE/": ok, "/ELSE%3F": ok,
-	} {
-		r := request(t, "GET", target)
-		r.Header.Set("Authorization", "Bearer none")
-		d := rs.Check(r)
-		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
-	}
+	})
 
 	// What a wildcard leaves open, another rule may name with a slash, or without.
 	rs = newRoutes(t, []middleware.Route{
@@ -282,17 +281,12 @@ func TestRoutesByUnclearSpelling(t *testing.T) {
 		{Pattern: "/both/{id}/{rest...}", Policy: policy(scopes.All("admin"))},
 		{Pattern: "GET /exact/{$}", Policy: policy(scopes.All("admin"))},
 	}, nil)
-	for target, want := range map[string]middleware.Reason{
+	decides(t, rs, map[string]middleware.Reason{
 		"/else": ok, "/else/": middleware.ReasonNoRoute, "/admin": middleware.ReasonPath, "/Admin": middleware.ReasonPath, "/admin/": middleware.ReasonScope,
 		"/exact": middleware.ReasonPath, "/EXACT": middleware.ReasonPath, "/exact/": middleware.ReasonScope,
 		"/users/me": middleware.ReasonScope, "/users/me/": middleware.ReasonPath, "/Users/Me/": middleware.ReasonNoRoute, "/users/me/x": ok, "/users/you/": ok,
 		"/both/7": ok, "/both/7/": middleware.ReasonScope, "/": middleware.ReasonNoRoute,
-	} {
-		r := request(t, "GET", target)
-		r.Header.Set("Authorization", "Bearer none")
-		d := rs.Check(r)
-		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
-	}
+	})
 
 	// Letters of which the capital, or the small one, is that of another.
 	rs = newRoutes(t, []middleware.Route{
@@ -303,17 +297,12 @@ func TestRoutesByUnclearSpelling(t *testing.T) {
 		{Pattern: "/%C3%89cole/{Id}", Policy: policy(scopes.All("admin"))},
 		{Pattern: "/%41%2dZ/", Policy: policy(scopes.All("admin"))},
 	}, nil)
-	for target, want := range map[string]middleware.Reason{
+	decides(t, rs, map[string]middleware.Reason{
 		"/\u212aeys/": middleware.ReasonPath, "/key\u017f/x": middleware.ReasonPath, "/%E2%84%AAEY%C5%BF": middleware.ReasonPath,
 		"/\u0131st": middleware.ReasonPath, "/\u0130st": middleware.ReasonPath, "/song": middleware.ReasonPath, "/Song": middleware.ReasonPath,
 		"/\u017fong": middleware.ReasonScope, "/Ist": middleware.ReasonScope, "/keyß": ok, "/Ärger": ok,
 		"/École/7": middleware.ReasonScope, "/école/7": middleware.ReasonPath, "/A-Z/": middleware.ReasonScope, "/a-z/x": middleware.ReasonPath,
-	} {
-		r := request(t, "GET", target)
-		r.Header.Set("Authorization", "Bearer none")
-		d := rs.Check(r)
-		assert.Equal(t, want, d.Reason, "%s: %s", target, d.Rule)
-	}
+	})
 
 	// Who has routes that differ only in case knows the difference.
 	rs = newRoutes(t, []middleware.Route{
@@ -387,6 +376,8 @@ func TestRoutesTellStrangersNothing(t *testing.T) {
 	}
 }
 
+// A preflight request is admitted to where the request that it announces is
+// known, and no further.
 func TestRoutesAndPreflight(t *testing.T) {
 	ask := func(allow bool, method, target string, changes ...func(*http.Request)) middleware.Decision {
 		rs := newRoutes(t, songs, func(c *middleware.Config) { c.AllowPreflight = allow })

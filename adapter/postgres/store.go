@@ -53,7 +53,7 @@ type Config struct {
 	LongLife time.Duration
 	// DropOnly makes DeleteExpired leave the records that do not expire
 	// together with all others of their partition until these have expired
-	// too. That takes up to ShortLife or LongLife more, during which they are
+	// too. That takes up to half of ShortLife, or LongLife, more, during which they are
 	// returned as the expired records they are, and saves nearly all of the
 	// work.
 	DropOnly bool

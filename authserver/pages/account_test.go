@@ -437,7 +437,6 @@ func TestSessionFixation(t *testing.T) {
 	}
 }
 
-// Who is deleted is signed out, and gets no tokens any more.
 // Who signs in with a password while it is changed is not signed in after that,
 // but for one that was only hashed anew.
 func TestPasswordIsChangedWhileSomebodySignsIn(t *testing.T) {
@@ -504,6 +503,7 @@ func TestPasswordIsChangedByTwo(t *testing.T) {
 	}
 }
 
+// Who is deleted is signed out, and gets no tokens any more.
 func TestDeletedAccount(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
